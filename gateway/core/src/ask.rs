@@ -1,0 +1,175 @@
+//! What a request wants: parsed and bounded, with nothing proven.
+//!
+//! Every dialect (native, OAuth, Vault, CSI) becomes one [`Ask`]; the stations behind it do not know
+//! which one it came from.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::id::{BackendName, RoleName, TargetName};
+use crate::path::SecretPath;
+
+/// One operation on one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// What is to be done.
+    pub action: Action,
+    /// To what.
+    pub resource: Resource,
+    /// Which version of a secret; the newest if `None`.
+    pub version: Option<Version>,
+    /// Lease duration asked for; the decision may shorten it.
+    pub ttl: Option<Duration>,
+}
+
+impl Ask {
+    /// Asks to read a secret.
+    #[must_use]
+    pub fn read(backend: BackendName, path: SecretPath, version: Option<Version>) -> Self {
+        let resource = Resource::Secret { backend, path };
+        Self { action: Action::Read, resource, version, ttl: None }
+    }
+
+    /// Asks for the names in a folder, or at the top of the backend.
+    #[must_use]
+    pub fn list(backend: BackendName, folder: Option<SecretPath>) -> Self {
+        let resource = Resource::Folder { backend, folder };
+        Self { action: Action::List, resource, version: None, ttl: None }
+    }
+}
+
+/// The verbs that policies speak of (DESIGN §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// Read a secret's value.
+    Read,
+    /// Issue a new credential.
+    Issue,
+    /// Exchange an identity for a token of a target.
+    Exchange,
+    /// Renew a lease.
+    Renew,
+    /// Revoke a lease.
+    Revoke,
+    /// List names.
+    List,
+    /// Operate the gateway.
+    Administer,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: [Self; 7] = [
+        Self::Read,
+        Self::Issue,
+        Self::Exchange,
+        Self::Renew,
+        Self::Revoke,
+        Self::List,
+        Self::Administer,
+    ];
+
+    /// The name in policies, audit records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Issue => "issue",
+            Self::Exchange => "exchange",
+            Self::Renew => "renew",
+            Self::Revoke => "revoke",
+            Self::List => "list",
+            Self::Administer => "administer",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The things that policies speak of (DESIGN §6).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// A secret of a backend.
+    Secret {
+        /// The backend that holds it.
+        backend: BackendName,
+        /// Its path there.
+        path: SecretPath,
+    },
+    /// A folder of a backend, or the backend's top.
+    Folder {
+        /// The backend.
+        backend: BackendName,
+        /// The folder; the top if `None`.
+        folder: Option<SecretPath>,
+    },
+    /// A role of a backend that issues credentials.
+    Role {
+        /// The backend.
+        backend: BackendName,
+        /// The role.
+        role: RoleName,
+    },
+    /// A token-exchange target.
+    Target(TargetName),
+    /// The gateway itself, as the thing that is administered.
+    Gateway,
+}
+
+impl Resource {
+    /// The backend in which the resource lies, if it lies in one.
+    #[must_use]
+    pub fn backend(&self) -> Option<&BackendName> {
+        match self {
+            Self::Secret { backend, .. }
+            | Self::Folder { backend, .. }
+            | Self::Role { backend, .. } => Some(backend),
+            Self::Target(_) | Self::Gateway => None,
+        }
+    }
+}
+
+/// As operators write it: `backend/path`, `backend/` for the top, `target:name`, `gateway`.
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret { backend, path } => write!(f, "{backend}/{path}"),
+            Self::Folder { backend, folder: Some(folder) } => write!(f, "{backend}/{folder}/"),
+            Self::Folder { backend, folder: None } => write!(f, "{backend}/"),
+            Self::Role { backend, role } => write!(f, "{backend}/{role}"),
+            Self::Target(target) => write!(f, "target:{target}"),
+            Self::Gateway => f.write_str("gateway"),
+        }
+    }
+}
+
+/// A version of a secret, in the backend's own naming: 1 to 128 bytes of `A-Z a-z 0-9 . _ -`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Version(String);
+
+/// The text is not a [`Version`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a version is 1 to 128 of A-Z, a-z, 0-9, `.`, `_` and `-`")]
+pub struct VersionError(());
+
+impl Version {
+    /// Parses a version.
+    ///
+    /// # Errors
+    /// [`VersionError`] if the text is empty, too long or has another character.
+    pub fn parse(text: &str) -> Result<Self, VersionError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        let fits = (1..=128).contains(&text.len()) && text.bytes().all(allowed);
+        if fits { Ok(Self(text.to_owned())) } else { Err(VersionError(())) }
+    }
+
+    /// The version as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,132 @@
+//! A proven identity.
+//!
+//! INVARIANT: only [`crate::token`] (and, later, its siblings for mTLS and signed requests) makes a
+//! [`Principal`], after every check of the issuer has passed. A function that takes one need not ask
+//! whether the caller was authenticated.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::id::IssuerAlias;
+
+/// Who is asking, and what proved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    subject: Subject,
+    proof: Proof,
+}
+
+/// Issuer alias, subject and typed attributes mapped from claims: what policies see. On its own it
+/// proves nothing; `symbolon policy explain` makes one from a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Issuer and subject.
+    pub identity: Identity,
+    /// The issuer's profile: the name of the record that holds the attributes in policies
+    /// (`principal.<profile>.…`).
+    pub profile: &'static str,
+    /// The mapped claims.
+    pub attributes: Attributes,
+}
+
+/// The stable name of a principal: what leases, epochs and quotas belong to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity {
+    /// Alias of the issuer that vouches for the subject.
+    pub issuer: IssuerAlias,
+    /// The subject, byte for byte as the issuer wrote it.
+    pub subject: String,
+}
+
+/// `<issuer>/<subject>`, the entity id in policies.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.issuer, self.subject)
+    }
+}
+
+/// Attributes by name, as the issuer's claim mapping made them.
+pub type Attributes = BTreeMap<String, Attribute>;
+
+/// A typed attribute, as policies see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    /// Text.
+    String(String),
+    /// A 64-bit integer.
+    Long(i64),
+    /// A truth value.
+    Bool(bool),
+    /// A set of texts.
+    Strings(Vec<String>),
+}
+
+/// What the identity was proven with, as far as later stations need to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// When the proof was issued (`iat`); `None` for proofs without it, which only a lock stops.
+    pub issued_at: Option<Timestamp>,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// To what the proof is bound beyond its possession.
+    pub binding: Binding,
+    /// SHA-256 of the signing input (`header "." payload`): the replay key of `wire-formats.md`
+    /// §5.3, and how the audit log refers to the token.
+    pub digest: [u8; 32],
+}
+
+/// To what a proof is bound (policy context `binding`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// To nothing: whoever holds it may use it.
+    None,
+    /// To a key, by DPoP (RFC 9449).
+    Dpop,
+    /// To a client certificate (RFC 8705).
+    Mtls,
+}
+
+impl Binding {
+    /// The name in policies.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Dpop => "dpop",
+            Self::Mtls => "mtls",
+        }
+    }
+}
+
+impl Principal {
+    /// The one constructor. Callers are the verifiers in this crate.
+    pub(crate) fn proven(subject: Subject, proof: Proof) -> Self {
+        Self { subject, proof }
+    }
+
+    /// Issuer, subject and attributes.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Issuer and subject.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.subject.identity
+    }
+
+    /// What the identity was proven with.
+    #[must_use]
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// How long the proof still holds at `now`.
+    #[must_use]
+    pub fn remaining(&self, now: Timestamp) -> Duration {
+        self.proof.expires_at.since(now)
+    }
+}

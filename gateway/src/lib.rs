@@ -1,0 +1,16 @@
+//! Symbolon, the federation gateway: the line of a request and everything it stands on.
+
+pub mod admin;
+pub mod app;
+pub mod audit;
+pub mod barriers;
+pub mod cli;
+pub mod config;
+pub mod issuer;
+pub mod keyring;
+pub mod line;
+pub mod listen;
+pub mod seal;
+pub mod store;
+pub mod telemetry;
+pub mod time;
