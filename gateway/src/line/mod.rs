@@ -1,1 +1,4 @@
-//! line.
+//! The line.
+
+pub mod ask;
+pub mod limits;
