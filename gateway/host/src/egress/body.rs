@@ -15,7 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
 use super::client::EgressClient;
-use super::error::EgressError;
+use super::error::{EgressError, find_source};
 use super::meter::Meter;
 
 /// The body of an answer. Holds its place among the scope's exchanges until dropped.
@@ -93,8 +93,12 @@ impl Inbound {
         }
     }
 
+    /// An end of the connection before the announced end of the body is a lie about its length, or
+    /// looks like one.
     fn broken(&self, cause: hyper::Error) -> EgressError {
-        if self.announced.is_some() && cause.is_incomplete_message() {
+        let is_early_end = find_source::<std::io::Error>(&cause)
+            .is_some_and(|inner| inner.kind() == std::io::ErrorKind::UnexpectedEof);
+        if self.announced.is_some() && (is_early_end || cause.is_incomplete_message()) {
             EgressError::LengthMismatch
         } else {
             EgressError::Interrupted(Arc::new(cause))

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -20,10 +20,12 @@ use symbolon_core::secret::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::BoxFuture;
 use super::client::{ClientLimits, EgressClient, Network};
 use super::grant::{Grant, Methods, Reach};
+use super::inject::{Credential, CredentialSource, SourceError};
 use super::resolver::Resolver;
 use super::tls::{ClientIdentity, Trust};
 
@@ -195,7 +197,7 @@ async fn respond(
         response.headers_mut().insert("set-cookie", echo.clone());
     }
     if parts.uri.path() == "/refused" {
-        *response.status_mut() = http::StatusCode::UNAUTHORIZED;
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
     }
     Ok(response)
 }
@@ -252,4 +254,32 @@ pub(super) fn client(
 ) -> Arc<EgressClient> {
     let network = Network::new(resolver, authority.trust());
     EgressClient::new(network, grants, ClientLimits::default())
+}
+
+/// Hands out one credential and remembers complaints.
+#[derive(Debug)]
+pub(super) struct Fixed {
+    credential: Arc<Credential>,
+    pub(super) complaints: Mutex<Vec<StatusCode>>,
+}
+
+impl Fixed {
+    pub(super) fn new(credential: Credential) -> Arc<Self> {
+        Arc::new(Self { credential: Arc::new(credential), complaints: Mutex::default() })
+    }
+
+    pub(super) fn token(text: &str) -> Arc<Self> {
+        Self::new(Credential::Token(Secret::from(text.to_owned())))
+    }
+}
+
+impl CredentialSource for Fixed {
+    fn credential(&self, _: Instant) -> BoxFuture<'_, Result<Arc<Credential>, SourceError>> {
+        Box::pin(async { Ok(Arc::clone(&self.credential)) })
+    }
+
+    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) {
+        assert!(Arc::ptr_eq(used, &self.credential));
+        self.complaints.lock().unwrap().push(status);
+    }
 }

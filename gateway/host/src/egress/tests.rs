@@ -106,7 +106,7 @@ async fn an_address_in_the_uri_is_checked_like_a_resolved_one() {
 async fn the_checked_address_is_the_dialled_one_though_the_name_is_rebound() {
     let server = Server::raw(OK).await;
     let url = format!("http://api.test:{}/", server.port());
-    // 192.0.2.1 would be refused; so would 10.0.0.1. The first answer is the granted one.
+    // A second lookup between check and dial would get the second answer.
     let script = Script::new([&["127.0.0.1"], &["10.0.0.1"]]);
     let client = client(Arc::clone(&script) as _, &Authority::new(), vec![local(&url)]);
     Box::pin(client.fetch(get(&url), LIMITS)).await.unwrap();
@@ -135,6 +135,7 @@ async fn answers_that_lie_or_swell_are_errors() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n7d0\r\n{}\r\n0\r\n\r\n",
         "a".repeat(2000)
     );
+    let mut wrong = Vec::new();
     for (answer, code) in [
         ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort", "egress_length_mismatch"),
         (
@@ -154,9 +155,11 @@ async fn answers_that_lie_or_swell_are_errors() {
         ("", "egress_interrupted"),
     ] {
         let refused = answered(answer.to_owned(), LIMITS).await.unwrap_err();
-        assert_eq!(refused.code(), code, "{:.60} {refused:?}", answer);
-        assert!(refused.may_have_been_sent(), "{refused}");
+        if refused.code() != code || !refused.may_have_been_sent() {
+            wrong.push(format!("{answer:.60}: {refused:?} instead of {code}"));
+        }
     }
+    assert_eq!(wrong, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -5,8 +5,7 @@ use http_body_util::Full;
 use symbolon_core::clock::{ManualClock, Timestamp};
 use wasi::WasiHttpHooks;
 
-use super::super::inject::tests::Fixed;
-use super::super::testing::{Authority, Script, Server, client, local};
+use super::super::testing::{Authority, Fixed, Script, Server, client, local};
 use super::super::{Form, Injection, Reach};
 use super::*;
 

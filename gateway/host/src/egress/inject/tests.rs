@@ -1,42 +1,16 @@
-use std::sync::Mutex;
 use std::time::Duration;
 
+use super::super::testing::Fixed;
 use super::*;
-
-/// Hands out one credential and remembers complaints.
-#[derive(Debug)]
-pub(in super::super) struct Fixed {
-    credential: Arc<Credential>,
-    pub(in super::super) complaints: Mutex<Vec<StatusCode>>,
-}
-
-impl Fixed {
-    pub(in super::super) fn new(credential: Credential) -> Arc<Self> {
-        Arc::new(Self { credential: Arc::new(credential), complaints: Mutex::default() })
-    }
-
-    pub(in super::super) fn token(text: &str) -> Arc<Self> {
-        Self::new(Credential::Token(Secret::from(text.to_owned())))
-    }
-}
-
-impl CredentialSource for Fixed {
-    fn credential(&self, _: Instant) -> BoxFuture<'_, Result<Arc<Credential>, SourceError>> {
-        Box::pin(async { Ok(Arc::clone(&self.credential)) })
-    }
-
-    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) {
-        assert!(Arc::ptr_eq(used, &self.credential));
-        self.complaints.lock().unwrap().push(status);
-    }
-}
 
 fn destination(text: &str) -> Destination {
     Destination::parse(&text.parse().unwrap()).unwrap()
 }
 
 fn injections(all: Vec<(&str, Form, Arc<Fixed>)>) -> Injections {
-    let one = |(reach, form, source)| Injection::new(Reach::parse(reach).unwrap(), form, source);
+    let one = |(reach, form, source): (&str, Form, Arc<Fixed>)| {
+        Injection::new(Reach::parse(reach).unwrap(), form, source)
+    };
     Injections::new(all.into_iter().map(one).collect())
 }
 
