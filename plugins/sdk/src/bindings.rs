@@ -4,11 +4,6 @@
 //! here are reached through [`export!`](crate::export).
 //!
 //! INVARIANT: all modules share the records of `base`, so that there is one `Error`, one `Context`.
-#![expect(
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    reason = "generated from the contract"
-)]
 
 pub mod base {
     wit_bindgen::generate!({

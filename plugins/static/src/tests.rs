@@ -95,7 +95,7 @@ fn a_long_listing_comes_in_pages_without_gap_or_double() {
 fn a_value_that_is_two_things_is_refused_before_it_is_asked_for() {
     for value in [r#"{"text":"a","base64":"YQ=="}"#, "{}", r#"{"base64":"%"}"#] {
         let config = format!(r#"{{"secrets":{{"p":{value}}}}}"#);
-        let error = Static::validate(&call(&config).config).err().expect("refused");
+        let error = Static::validate(&call(&config).config).expect_err("refused");
         assert_eq!(error.kind, ErrorKind::InvalidConfig, "{value}");
     }
 }

@@ -146,7 +146,7 @@ fn a_login_that_is_refused_is_about_credentials() {
         (429, ErrorKind::RateLimited, "quota"),
         (503, ErrorKind::Unavailable, "sealed"),
     ] {
-        let error = login::token(answer(status, "{}"), 60, 0).err().expect("refused");
+        let error = login::token(answer(status, "{}"), 60, 0).expect_err("refused");
         assert_eq!((error.kind, error.code.as_str()), (kind, code), "{status}");
         assert_eq!(error.upstream_status, Some(status));
     }
@@ -161,7 +161,7 @@ fn a_login_without_a_usable_token_is_malformed() {
         r#"{"auth":{"client_token":"a"}}"#,
         "{}",
     ] {
-        let error = login::token(answer(200, body), 60, 0).err().expect("refused");
+        let error = login::token(answer(200, body), 60, 0).expect_err("refused");
         assert_eq!(error.code, "malformed_answer", "{body}");
     }
 }
@@ -194,7 +194,7 @@ fn an_unsound_configuration_is_refused() {
         r#"{"address":"https://h","auth_mount":"a?b"}"#,
         r#"{"address":"https://h","namespace":"a\r\nb"}"#,
     ] {
-        let error = Vault::validate(&config(json)).err().expect(json);
+        let error = Vault::validate(&config(json)).expect_err(json);
         assert_eq!(error.kind, ErrorKind::InvalidConfig, "{json}");
     }
     assert!(Vault::validate(&config(r#"{"address":"https://[::1]:8200"}"#)).is_ok());

@@ -18,6 +18,8 @@
 mod url;
 mod wire;
 
+use std::fmt;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -31,7 +33,7 @@ const LIMIT: usize = 1024 * 1024;
 const LONGEST_WAIT_SECONDS: u64 = 24 * 60 * 60;
 
 /// A request to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request {
     method: &'static str,
@@ -39,6 +41,14 @@ pub struct Request {
     headers: Vec<(String, Vec<u8>)>,
     body: Option<Vec<u8>>,
     limit: usize,
+}
+
+/// Without values of headers and without the body: they hold assertions.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        write!(f, "{} {} {names:?}", self.method, self.url)
+    }
 }
 
 /// A request with the method GET.
