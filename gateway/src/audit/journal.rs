@@ -1,7 +1,6 @@
 //! The journal's face: open, close, record.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -354,12 +353,5 @@ impl Drop for Entry {
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parts").field("anchor", &self.anchor).finish_non_exhaustive()
-    }
-}
-
-/// The directory of a log, for messages.
-impl AsRef<Path> for Settings {
-    fn as_ref(&self) -> &Path {
-        &self.directory
     }
 }

@@ -101,6 +101,8 @@ pub struct FileSink {
     nameless: bool,
     first_seq: u64,
     rotate_bytes: u64,
+    /// At which size the next rotation is tried.
+    rotate_at: u64,
     reserve: Reserve,
 }
 
@@ -133,6 +135,7 @@ impl FileSink {
             nameless: true,
             first_seq,
             rotate_bytes,
+            rotate_at: rotate_bytes,
             reserve,
         })
     }
@@ -179,10 +182,12 @@ impl Sink for FileSink {
     }
 
     fn is_long(&self) -> bool {
-        self.end >= self.rotate_bytes
+        self.end >= self.rotate_at
     }
 
     fn rotate(&mut self, next_seq: u64) -> io::Result<String> {
+        // A rotation that fails is not tried again with every group.
+        self.rotate_at = self.end.saturating_add(self.rotate_bytes / 16);
         self.clean()?;
         self.file.sync_all()?;
         let name = closed_name(self.first_seq);
@@ -199,7 +204,7 @@ impl Sink for FileSink {
             }
         };
         (self.file, self.end, self.first_seq) = (file, 0, next_seq);
-        self.nameless = true;
+        (self.nameless, self.rotate_at) = (true, self.rotate_bytes);
         Ok(name)
     }
 

@@ -6,6 +6,7 @@
 //! INVARIANT: an acknowledged line is on disk, and the head below its group is anchored.
 
 use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
 
 use symbolon_core::audit::{Anchor, Chain, ChainEvent, Late, Members};
 use symbolon_core::clock::Timestamp;
@@ -77,7 +78,10 @@ pub(super) struct Writer<S> {
     runtime: Handle,
     anchors: Arc<dyn Anchors>,
     anchored: u64,
-    commits: JoinSet<(Anchor, Result<(), AnchorError>)>,
+    /// Owns the commits' tasks.
+    tasks: JoinSet<()>,
+    /// The commit that is under way, and where its end is told.
+    commit: Option<(Anchor, std_mpsc::Receiver<Result<(), AnchorError>>)>,
     /// What the journal itself has to say, at the beginning of the next group.
     own: Vec<Members>,
     late: Vec<RequestId>,
@@ -100,7 +104,8 @@ impl<S: Sink> Writer<S> {
             runtime,
             anchors,
             anchored: anchor.map_or(0, |anchor| anchor.seq),
-            commits: JoinSet::new(),
+            tasks: JoinSet::new(),
+            commit: None,
             own: Vec::new(),
             late: Vec::new(),
             buffer: Vec::new(),
@@ -196,29 +201,33 @@ impl<S: Sink> Writer<S> {
             Ok(fates) => return Ok(fates),
             Err(error) => error,
         };
-        if !is_full(&error) {
-            return Err(self.fail(&error));
+        match self.fail(&error) {
+            JournalError::Full => self.write_on_reserve(notes),
+            other @ (JournalError::Failing
+            | JournalError::Unanchored
+            | JournalError::Late
+            | JournalError::Busy
+            | JournalError::TooLong
+            | JournalError::Closed) => Err(other),
         }
-        self.fail(&error);
-        self.write_on_reserve(notes, error)
     }
 
-    /// The disk is full: writes what is urgent, in the room that the reserve gives back.
-    fn write_on_reserve(
-        &mut self,
-        notes: &[Note],
-        mut error: std::io::Error,
-    ) -> Result<Fates, JournalError> {
+    /// The disk is full: writes what is urgent, in the room that is left or that the reserve gives
+    /// back.
+    fn write_on_reserve(&mut self, notes: &[Note]) -> Result<Fates, JournalError> {
         loop {
+            let error = match self.attempt(notes, Err(JournalError::Full)) {
+                Ok(fates) => return Ok(fates),
+                Err(error) => error,
+            };
+            if !is_full(&error) {
+                return Err(self.fail(&error));
+            }
             let needed = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
             match self.sink.release_reserve(needed) {
                 Ok(true) => {}
-                Ok(false) => return Err(self.fail(&error)),
+                Ok(false) => return Err(JournalError::Full),
                 Err(error) => return Err(self.fail(&error)),
-            }
-            match self.attempt(notes, Err(JournalError::Full)) {
-                Ok(fates) => return Ok(fates),
-                Err(again) => error = again,
             }
         }
     }
@@ -328,26 +337,36 @@ impl<S: Sink> Writer<S> {
 
     /// Sends the head of the group before to the store, unless it is there or on its way.
     fn start_commit(&mut self, head: Anchor) {
-        if self.anchored < head.seq && self.commits.is_empty() {
-            let anchors = Arc::clone(&self.anchors);
-            let commit = async move { (head, anchors.commit(head).await) };
-            self.commits.spawn_on(commit, &self.runtime);
+        while self.tasks.try_join_next().is_some() {}
+        if self.anchored >= head.seq || self.commit.is_some() {
+            return;
         }
+        let (done, ended) = std_mpsc::sync_channel(1);
+        let anchors = Arc::clone(&self.anchors);
+        let commit = async move {
+            let _ = done.send(anchors.commit(head).await);
+        };
+        self.tasks.spawn_on(commit, &self.runtime);
+        self.commit = Some((head, ended));
     }
 
     /// Waits until `head` is anchored. An older commit that was late is waited for first, so that
     /// anchors never overtake one another.
     fn settle_commit(&mut self, head: Anchor) -> Result<(), JournalError> {
-        let (runtime, deadline) = (self.runtime.clone(), self.gauge.deadline);
         while self.anchored < head.seq {
             self.start_commit(head);
-            let next = async { tokio::time::timeout(deadline, self.commits.join_next()).await };
-            match runtime.block_on(next) {
-                Ok(Some(Ok((anchor, Ok(()))))) => self.anchored = anchor.seq,
-                Ok(Some(Ok((_, Err(error))))) => return Err(self.unanchored(&error)),
-                Ok(Some(Err(error))) => return Err(self.unanchored(&error)),
-                Ok(None) => return Err(self.unanchored(&"no commit was running")),
-                Err(late) => return Err(self.unanchored(&late)),
+            let Some((anchor, ended)) = self.commit.take() else { break };
+            match ended.recv_timeout(self.gauge.deadline) {
+                Ok(Ok(())) => self.anchored = anchor.seq,
+                Ok(Err(error)) => return Err(self.unanchored(&error)),
+                Err(late @ std_mpsc::RecvTimeoutError::Timeout) => {
+                    self.commit = Some((anchor, ended));
+                    return Err(self.unanchored(&late));
+                }
+                // The runtime is gone, or the commit panicked.
+                Err(gone @ std_mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(self.unanchored(&gone));
+                }
             }
         }
         Ok(())

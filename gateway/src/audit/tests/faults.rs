@@ -68,6 +68,8 @@ async fn on_a_full_disk_what_is_open_is_closed_and_nothing_new_is_opened() {
     for entry in open {
         let _receipt = journal.close(entry, &ALLOWED).await.unwrap();
     }
+    let reserve = || std::fs::metadata(disk.path().join("audit.reserve")).unwrap().len();
+    assert_eq!(reserve(), 0, "the closings needed the reserve");
     let report = verified(disk.path(), anchors.newest());
     assert_eq!(report.verdict(), Verdict::Intact, "{report:?}");
 
@@ -75,8 +77,7 @@ async fn on_a_full_disk_what_is_open_is_closed_and_nothing_new_is_opened() {
     clock.advance(LONG_ENOUGH);
     let _entry = recovered(&journal, &fixture).await;
     assert_eq!(count(disk.path(), "chain.restored"), 1);
-    let reserve = std::fs::metadata(disk.path().join("audit.reserve")).unwrap();
-    assert_eq!(reserve.len(), 1 << 16);
+    assert_eq!(reserve(), 1 << 16);
     assert_eq!(verified(disk.path(), anchors.newest()).verdict(), Verdict::Intact);
 }
 
@@ -111,6 +112,31 @@ async fn a_store_that_takes_no_anchor_closes_the_journal_until_it_does() {
     // The closing that was written but not vouched for is marked.
     assert_eq!(count(home.path(), "request.late"), 1);
     assert_eq!(verified(home.path(), anchors.newest()).verdict(), Verdict::Intact);
+}
+
+/// A store that never answers.
+struct Stuck;
+
+impl Anchors for Stuck {
+    fn commit(
+        &self,
+        _anchor: Anchor,
+    ) -> Pin<Box<dyn Future<Output = Result<(), AnchorError>> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_never_answers_is_a_refusal_at_the_deadline() {
+    let (home, fixture) = (tempfile::tempdir().unwrap(), Fixture::new());
+    let settings = Settings { deadline: Duration::from_millis(50), ..settings(home.path()) };
+    let parts = Parts { clock: manual(), anchors: Arc::new(Stuck), anchor: None };
+    let (journal, _) = Journal::start(&settings, parts).unwrap();
+    let refused = fixture.request(&journal).await.unwrap_err();
+    assert!(matches!(refused, JournalError::Late | JournalError::Unanchored), "{refused}");
+    // What is closed now waits for the writer, which has given up on the store by then.
+    assert!(journal.stop().await.is_err());
+    assert_eq!(journal.open(&fixture.opening()).unwrap_err(), JournalError::Closed);
 }
 
 /// A pipe: it takes what its buffer holds, then hangs until somebody reads.
