@@ -18,6 +18,7 @@
 
 pub mod ask;
 pub mod authenticate;
+pub mod discovery;
 pub mod dispatch;
 pub mod limits;
 mod respond;
@@ -44,6 +45,7 @@ use self::dispatch::{Dispatcher, Undelivered};
 use self::limits::{Buckets, source_of};
 use self::strangers::Stranger;
 use crate::audit::{Journal, Receipt};
+use crate::keyring::Keyring;
 use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
 use crate::telemetry::Metrics;
 use crate::time::Ids;
@@ -67,9 +69,25 @@ pub struct World {
     pub request_timeout: Duration,
 }
 
-/// The public documents, ready to be sent.
-#[derive(Debug)]
-pub struct Documents(pub Box<dyn Fn(Public) -> bytes::Bytes + Send + Sync>);
+/// Makes the public documents: those of the issuers name keys, which rotate.
+pub struct Documents(Box<dyn Fn(Public) -> bytes::Bytes + Send + Sync>);
+
+impl Documents {
+    /// Documents made by `make`.
+    pub fn new(make: impl Fn(Public) -> bytes::Bytes + Send + Sync + 'static) -> Self {
+        Self(Box::new(make))
+    }
+
+    fn get(&self, document: Public) -> bytes::Bytes {
+        (self.0)(document)
+    }
+}
+
+impl std::fmt::Debug for Documents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Documents")
+    }
+}
 
 /// The line and what it stands on.
 #[derive(Debug)]
@@ -78,6 +96,8 @@ pub struct Line {
     pub world: ArcSwap<World>,
     /// The audit log.
     pub journal: Arc<Journal>,
+    /// Our own keys; the audit log's among them.
+    pub keyring: Arc<Keyring>,
     /// How often one source may be refused.
     pub refusals: Buckets<IpAddr>,
     /// Time.
@@ -185,7 +205,7 @@ impl Line {
         if !within {
             return Err(Stranger::OverRate);
         }
-        let token = self.journal.hash_token(token);
+        let token = self.audit_key().hash_token(token);
         let deadline = self.clock.elapsed().saturating_add(world.request_timeout);
         Ok(Admitted::Known(Known { principal, token, source, deadline }, asked))
     }
@@ -209,7 +229,7 @@ impl Line {
             dialect: Dialect::Native,
             marked: &[],
         };
-        let entry = match self.journal.open(&opening).await {
+        let entry = match self.journal.open(&opening) {
             Ok(entry) => entry,
             Err(error) => return self.unaudited(error, request),
         };
@@ -287,10 +307,22 @@ impl Line {
             .answered(crate::telemetry::Outcome { action: ask.action.as_str(), result }, took);
     }
 
+    /// Whether requests can be answered now: whether the audit log takes entries.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.journal.health().is_ok()
+    }
+
+    /// The key under which sensitive values stand in the audit log.
+    #[must_use]
+    pub fn audit_key(&self) -> AuditKey {
+        AuditKey::of(&self.keyring.current_audit_key())
+    }
+
     fn public(&self, world: &World, public: Public) -> Response {
         match public {
             Public::Health => respond::health(http::StatusCode::OK, "ok\n"),
-            Public::Ready if self.journal.is_sound() => {
+            Public::Ready if self.is_ready() => {
                 respond::health(http::StatusCode::OK, "ready\n")
             }
             Public::Ready => {
@@ -300,7 +332,7 @@ impl Line {
             | Public::Keys
             | Public::AssertionConfiguration
             | Public::AssertionKeys => {
-                respond::document((world.documents.0)(public), crate::issuer::MAX_AGE)
+                respond::document(world.documents.get(public), crate::issuer::MAX_AGE)
             }
         }
     }

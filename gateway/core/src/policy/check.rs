@@ -1,12 +1,14 @@
 //! What Cedar's validator does not check: names of things, annotations, and rules that are legal
 //! but probably not meant.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cedar_policy::EntityUid;
+use serde_json::Value;
 
 use super::bundle::Rule;
-use super::claims::opens_without_claim;
+use super::claims::{opens_without_claim, tested_paths};
 use super::fault::{Fault, nearest};
 use super::names::Kind;
 use super::question::quoted;
@@ -17,12 +19,45 @@ use crate::path::SecretPath;
 pub(super) fn check(rule: &Rule, vocabulary: &Vocabulary) -> Vec<Fault> {
     let mut faults = references(rule, vocabulary);
     faults.extend(misspelt_annotations(rule));
-    faults.extend(claim_warning(rule));
+    match rule.policy.to_json() {
+        Ok(json) => {
+            faults.extend(unknown_claims(rule, &json, vocabulary));
+            faults.extend(claim_warning(rule, &json));
+        }
+        Err(error) => faults.push(rule.fault(error.to_string(), None)),
+    }
     faults
 }
 
-fn claim_warning(rule: &Rule) -> Option<Fault> {
-    opens_without_claim(&rule.policy).then(|| {
+/// Attributes that no issuer maps, which a `has` would take for absent for ever.
+fn unknown_claims(rule: &Rule, json: &Value, vocabulary: &Vocabulary) -> Vec<Fault> {
+    let known = known_paths(vocabulary);
+    let mut paths: Vec<String> = tested_paths(json).iter().map(|path| path.join(".")).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+        .iter()
+        .filter_map(|path| {
+            let unknown = Unknown::name("mapped claim", path, known.iter().map(String::as_str))?;
+            let last = path.rsplit('.').next().unwrap_or_default();
+            let at = rule.map.find_entity(rule.start, last);
+            Some(rule.map.fault(at, unknown.message, Some(unknown.help)))
+        })
+        .collect()
+}
+
+/// Every path below `principal` in the schema.
+fn known_paths(vocabulary: &Vocabulary) -> BTreeSet<String> {
+    let mut known = BTreeSet::from([String::from("issuer"), String::from("subject")]);
+    for terms in vocabulary.issuers.values() {
+        known.insert(terms.profile.to_owned());
+        known.extend(terms.attributes.keys().map(|name| format!("{}.{name}", terms.profile)));
+    }
+    known
+}
+
+fn claim_warning(rule: &Rule, json: &Value) -> Option<Fault> {
+    opens_without_claim(&rule.policy, json).then(|| {
         let help = "say what must hold instead: `permit … when { … has c && … }` or \
                     `forbid … unless { … has c && … }`";
         rule.fault(

@@ -33,10 +33,9 @@ impl Sign {
     }
 }
 
-/// Whether taking a claim away can make the policy grant more.
-pub(super) fn opens_without_claim(policy: &Policy) -> bool {
+/// Whether taking a claim away can make the policy grant more. `json` is the policy's.
+pub(super) fn opens_without_claim(policy: &Policy, json: &Value) -> bool {
     // What cannot be shown harmless gets the warning.
-    let Ok(json) = policy.to_json() else { return true };
     let Some(conditions) = json.get("conditions").and_then(Value::as_array) else { return true };
     conditions.iter().any(|condition| {
         let when = condition.get("kind").and_then(Value::as_str) == Some("when");
@@ -97,6 +96,47 @@ fn mentions_principal(expression: &Value) -> bool {
     }
 }
 
+/// Every path below `principal` that a `has` of the policy tests, such as `["github", "ref"]`.
+///
+/// Strict validation lets a `has` of an undeclared attribute pass: it is simply false, and a
+/// `forbid` with a misspelt claim would never apply.
+pub(super) fn tested_paths(json: &Value) -> Vec<Vec<&str>> {
+    let mut found = Vec::new();
+    collect_paths(json, &mut found);
+    found
+}
+
+fn collect_paths<'a>(json: &'a Value, found: &mut Vec<Vec<&'a str>>) {
+    match json {
+        Value::Object(fields) => {
+            found.extend(fields.get("has").and_then(tested_path));
+            fields.values().for_each(|value| collect_paths(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_paths(item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn tested_path(operands: &Value) -> Option<Vec<&str>> {
+    let mut path = path_of(operands.get("left")?)?;
+    match operands.get("attr")? {
+        Value::Array(names) => path.extend(names.iter().filter_map(Value::as_str)),
+        name => path.push(name.as_str()?),
+    }
+    Some(path)
+}
+
+/// The attributes from `principal` to the expression, if it is such a path.
+fn path_of(expression: &Value) -> Option<Vec<&str>> {
+    if expression.get("Var").and_then(Value::as_str) == Some("principal") {
+        return Some(Vec::new());
+    }
+    let access = expression.get(".")?;
+    let mut path = path_of(access.get("left")?)?;
+    path.push(access.get("attr")?.as_str()?);
+    Some(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +178,19 @@ mod tests {
             (String::from("forbid (principal, action, resource);"), false),
         ] {
             let parsed = Policy::parse(None, &policy).unwrap();
-            assert_eq!(opens_without_claim(&parsed), expected, "{policy}");
+            let json = parsed.to_json().unwrap();
+            assert_eq!(opens_without_claim(&parsed, &json), expected, "{policy}");
         }
+    }
+
+    #[test]
+    fn the_claims_that_a_policy_tests_are_found_however_they_are_written() {
+        let text =
+            "permit (principal, action, resource) when { principal has a && principal.a has b
+            && principal has c.d && principal[\"e\"] has \"f\" && !(context has g) };";
+        let json = Policy::parse(None, text).unwrap().to_json().unwrap();
+        let mut paths = tested_paths(&json);
+        paths.retain(|path| *path != ["c"]);
+        assert_eq!(paths, [vec!["a"], vec!["a", "b"], vec!["c", "d"], vec!["e", "f"]]);
     }
 }

@@ -85,4 +85,4 @@ pub use source::Source;
 pub use vocabulary::{AttributeType, BackendTerms, IssuerTerms, Vocabulary};
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -202,9 +202,10 @@ pub(super) fn media_type(text: &str) -> String {
     }
 }
 
-/// Whether a text has no control character: they forge log lines and end strings early in C.
+/// Whether a text has no control character (C0, DEL, C1): they forge log lines, steer terminals and
+/// end strings early in C.
 pub(super) fn is_printable(text: &str) -> bool {
-    !text.bytes().any(|b| b.is_ascii_control())
+    !text.chars().any(char::is_control)
 }
 
 fn decode(segment: &str) -> Result<Vec<u8>, Refusal> {

@@ -257,3 +257,62 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_a_code_of_its_own_and_a_plain_text() {
+        let name = AttributeName::parse("a").unwrap();
+        let all = [
+            Refusal::TooLong,
+            Refusal::Characters,
+            Refusal::Segments,
+            Refusal::Encoding,
+            Refusal::HeaderTooLong,
+            Refusal::HeaderJson(Fault::Syntax),
+            Refusal::HeaderMember,
+            Refusal::Critical,
+            Refusal::Unencoded,
+            Refusal::Encrypted,
+            Refusal::EmbeddedKey,
+            Refusal::Nested,
+            Refusal::PayloadJson(Fault::Syntax),
+            Refusal::UnknownIssuer,
+            Refusal::WrongIssuer,
+            Refusal::Algorithm,
+            Refusal::Type,
+            Refusal::UnknownKey,
+            Refusal::AmbiguousKey,
+            Refusal::KeyMismatch,
+            Refusal::Signature,
+            Refusal::MissingClaim(Claim::Subject),
+            Refusal::MalformedClaim(Claim::Subject),
+            Refusal::Expired,
+            Refusal::NotYetValid,
+            Refusal::IssuedInFuture,
+            Refusal::Backwards,
+            Refusal::Lifetime,
+            Refusal::TooOld,
+            Refusal::Audience,
+            Refusal::SeveralAudiences,
+            Refusal::Bound,
+            Refusal::Client,
+            Refusal::Owner,
+            Refusal::MissingAttribute(name.clone()),
+            Refusal::AttributeType(name),
+        ];
+        let codes: BTreeSet<_> = all.iter().map(Refusal::code).collect();
+        assert_eq!(codes.len(), all.len());
+        for refusal in all {
+            let code = refusal.code();
+            assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
+            assert!(matches!(refusal.kind(), Kind::Malformed | Kind::Unauthenticated), "{code}");
+            let text = refusal.to_string();
+            assert!(text.starts_with(char::is_lowercase) && !text.ends_with('.'), "{text}");
+        }
+    }
+}

@@ -23,7 +23,7 @@ const MAX_SUBJECT_BYTES: usize = 2048;
 const DEFAULT_TOKEN_BYTES: usize = 16 * 1024;
 
 /// Issuers whose tokens strangers can get.
-const SHARED: [&str; 14] = [
+const SHARED: [&str; 12] = [
     "https://accounts.google.com",
     "accounts.google.com",
     "https://agent.buildkite.com",
@@ -35,9 +35,7 @@ const SHARED: [&str; 14] = [
     "https://login.microsoftonline.com/consumers/v2.0",
     "https://login.microsoftonline.com/organizations/v2.0",
     "https://oidc.vercel.com",
-    "https://sts.windows.net/common/",
     "https://token.actions.githubusercontent.com",
-    "https://vstoken.dev.azure.com",
 ];
 
 /// Which rules beyond the common ones a token follows.

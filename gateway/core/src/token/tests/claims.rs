@@ -222,6 +222,7 @@ fn row_22_a_subject_is_a_short_text_compared_by_bytes() {
         (r#""a\u0000""#, malformed.clone()),
         (r#""a\nb""#, malformed.clone()),
         (r#""a\u007f""#, malformed.clone()),
+        (r#""a\u009b""#, malformed.clone()),
         (long.as_str(), malformed),
         (fits.as_str(), None),
     ] {

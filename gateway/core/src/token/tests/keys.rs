@@ -109,9 +109,9 @@ fn row_5_an_rsa_key_is_of_sound_size_modulus_and_exponent() {
 
 #[test]
 fn row_9_an_rsa_modulus_with_the_roca_fingerprint_is_dropped() {
-    // 65537^k for a k that makes 2048 bits: a power of 65537 modulo every prime.
+    // 65537^128 has 2049 bits and is a power of 65537 modulo every prime.
     let mut power = vec![1_u8];
-    for _ in 0..127 {
+    for _ in 0..128 {
         power = times_65537(&power);
     }
     power.reverse();

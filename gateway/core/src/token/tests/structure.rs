@@ -59,18 +59,8 @@ fn row_11_base64url_has_one_text() {
         ("percent-encoded dots", all.replace('.', "%2e"), Refusal::Characters),
         ("full-width dots", all.replace('.', "\u{ff0e}"), Refusal::Characters),
         ("unused bits of the signature", format!("{h}.{p}.{}", next(&s)), Refusal::Encoding),
-        ("unused bits of the payload", format!("{h}.{}R.{s}", encode("{}")), Refusal::Encoding),
-        (
-            "unused bits of the header",
-            format!("{}.{p}.{s}", "eyJ9"),
-            Refusal::HeaderJson(Fault::Syntax),
-        ),
-        (
-            "unused bits of a short header",
-            format!("e30x.{p}.{s}"),
-            Refusal::HeaderJson(Fault::Trailing),
-        ),
-        ("unused bits of the shortest header", format!("e31.{p}.{s}"), Refusal::Encoding),
+        ("unused bits of the payload", format!("{h}.e31.{s}"), Refusal::Encoding),
+        ("unused bits of the header", format!("e31.{p}.{s}"), Refusal::Encoding),
         ("an impossible length", format!("{h}.{p}.AAAAA"), Refusal::Encoding),
         ("an impossible length of the header", format!("AAAAA.{p}.{s}"), Refusal::Encoding),
     ] {
