@@ -62,7 +62,8 @@ impl Gateway {
         version: Option<&Version>,
     ) -> Result<SecretAnswer, ClientError> {
         let prefix = self.url.path().trim_end_matches('/');
-        let query = version.map(|version| format!("?version={}", version.as_str())).unwrap_or_default();
+        let query =
+            version.map(|version| format!("?version={}", version.as_str())).unwrap_or_default();
         let target = format!("{prefix}/v1/secrets/{backend}/{path}{query}");
         let answer = over_tcp(&self.place(), self.request(&target, token)?).await?;
         if !answer.status().is_success() {

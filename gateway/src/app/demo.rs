@@ -110,7 +110,9 @@ async fn audit(app: &App, request_id: &str, say: Say<'_>) -> Result<(), StartErr
     let record = text.lines().filter(|line| line.contains(request_id));
     let lines: Vec<_> = record.collect();
     expect(lines.len() == 2, "the record of the denial")?;
-    say("   The record of the denial, opened before it was decided and closed before it was answered:");
+    say(
+        "   The record of the denial, opened before it was decided and closed before it was answered:",
+    );
     for line in lines {
         say(&format!("   | {line}"));
     }

@@ -194,7 +194,8 @@ fn open_host(config: &Config, keyring: &Keyring) -> Result<Host, StartError> {
         Some(directory) => Some(CompiledCache::open(directory, &key)?),
         None => None,
     };
-    let largest = |limits: &config::CallLimits| usize::try_from(limits.memory).unwrap_or(usize::MAX);
+    let largest =
+        |limits: &config::CallLimits| usize::try_from(limits.memory).unwrap_or(usize::MAX);
     let backends = config.backends.values().map(|backend| largest(&backend.limits));
     let targets = config.targets.values().map(|target| largest(&target.limits));
     let memory_bytes = backends.chain(targets).max().unwrap_or(64 << 20).max(64 << 20);

@@ -127,7 +127,9 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// No plugins were found for a development gateway.
-    #[error("no plugins found: build them with `cargo xtask plugins` and name their directory with --plugins or SYMBOLON_PLUGINS")]
+    #[error(
+        "no plugins found: build them with `cargo xtask plugins` and name their directory with --plugins or SYMBOLON_PLUGINS"
+    )]
     NoPlugins,
     /// The demonstration did not show what it should.
     #[error("the demonstration failed at {0}")]

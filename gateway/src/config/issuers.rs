@@ -73,10 +73,9 @@ fn rules(block: &mut Block<'_>, audience: Option<&str>) -> Option<IssuerRules> {
     if let Some(algorithms) = listed(block, "algorithms", algorithm) {
         rules.algorithms = algorithms;
     }
-    if let Some(types) = block.list("types", media_type) {
-        rules.types = types;
-    }
-    rules.untyped = block.or("untyped", rules.untyped, parse::boolean);
+    let types = block.list("types", media_type);
+    rules.untyped = block.or("untyped", types.is_none(), parse::boolean);
+    rules.types = types.unwrap_or(rules.types);
     let lifetime = || parse::duration(SECOND, 48 * HOUR);
     rules.max_lifetime = block.or("max_lifetime", rules.max_lifetime, lifetime());
     rules.max_age = block.optional("max_age", lifetime());

@@ -322,9 +322,7 @@ impl Line {
     fn public(&self, world: &World, public: Public) -> Response {
         match public {
             Public::Health => respond::health(http::StatusCode::OK, "ok\n"),
-            Public::Ready if self.is_ready() => {
-                respond::health(http::StatusCode::OK, "ready\n")
-            }
+            Public::Ready if self.is_ready() => respond::health(http::StatusCode::OK, "ready\n"),
             Public::Ready => {
                 respond::health(http::StatusCode::SERVICE_UNAVAILABLE, "the audit log refuses\n")
             }
