@@ -1,0 +1,97 @@
+//! URLs, as far as a request needs them.
+//!
+//! No crate for it: the host parses and judges the final URI again, so that this only has to cut
+//! three pieces and refuse what is not surely one URL.
+
+use crate::Error;
+
+/// The pieces of a URL that a request is made of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Pieces<'a> {
+    pub(super) secure: bool,
+    pub(super) authority: &'a str,
+    pub(super) path_and_query: &'a str,
+}
+
+pub(super) fn split(url: &str) -> Result<Pieces<'_>, Error> {
+    pieces(url).ok_or_else(|| Error::invalid_request("url_malformed", "the URL makes no sense"))
+}
+
+fn pieces(url: &str) -> Option<Pieces<'_>> {
+    let clean = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\');
+    let (scheme, rest) = url.split_once("://")?;
+    let secure = match scheme {
+        "https" => true,
+        "http" => false,
+        _ => return None,
+    };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path_and_query) = rest.split_at_checked(end)?;
+    let sound = url.bytes().all(clean) && !authority.is_empty() && !authority.contains('@');
+    let path_and_query = if path_and_query.is_empty() { "/" } else { path_and_query };
+    (sound && path_and_query.starts_with('/')).then_some(Pieces {
+        secure,
+        authority,
+        path_and_query,
+    })
+}
+
+/// Percent-encodes everything but letters, digits and `-._~`, for one segment of a path or one
+/// value of a query.
+#[must_use]
+pub fn encode(piece: &str) -> String {
+    let mut encoded = String::with_capacity(piece.len());
+    for byte in piece.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_cut_into_its_pieces() {
+        for (url, secure, authority, path_and_query) in [
+            ("https://h/p?q=1", true, "h", "/p?q=1"),
+            ("http://h:8200", false, "h:8200", "/"),
+            ("https://[::1]:1/", true, "[::1]:1", "/"),
+        ] {
+            assert_eq!(
+                split(url).ok(),
+                Some(Pieces { secure, authority, path_and_query }),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_surely_one_url_is_refused() {
+        for url in [
+            "",
+            "h/p",
+            "ftp://h/",
+            "https://",
+            "https:///p",
+            "https://u@h/",
+            "https://h/#f",
+            "https://h/ p",
+            "https://h\\x/",
+            "https://h?q",
+            "https://h/\u{e4}",
+            "HTTPS://h/",
+        ] {
+            assert!(split(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_piece_cannot_become_two() {
+        assert_eq!(encode("a/b?c#d%e@f"), "a%2Fb%3Fc%23d%25e%40f");
+    }
+}

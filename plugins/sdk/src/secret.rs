@@ -1,0 +1,61 @@
+//! Short ways to make what plugins answer most.
+
+use crate::{Metadata, Secret, Timestamp, Token, Value};
+
+impl Secret {
+    /// A secret of text, of the newest version.
+    #[must_use]
+    pub fn text(path: impl Into<String>, text: &str) -> Self {
+        Self::opaque(path, "text/plain; charset=utf-8", text.as_bytes().to_vec())
+    }
+
+    /// A secret of bytes.
+    #[must_use]
+    pub fn opaque(path: impl Into<String>, content_type: &str, bytes: Vec<u8>) -> Self {
+        Self {
+            path: path.into(),
+            version: None,
+            content_type: content_type.to_owned(),
+            value: Value::Opaque(bytes),
+            expires_at: None,
+            metadata: Metadata::new(),
+        }
+    }
+
+    /// A secret of named fields.
+    #[must_use]
+    pub fn fields(path: impl Into<String>, fields: Vec<(String, Vec<u8>)>) -> Self {
+        Self { value: Value::Fields(fields), ..Self::opaque(path, "application/json", Vec::new()) }
+    }
+
+    /// With its version.
+    #[must_use]
+    pub fn version(mut self, version: Option<String>) -> Self {
+        self.version = version;
+        self
+    }
+}
+
+impl Token {
+    /// A bearer token.
+    #[must_use]
+    pub fn bearer(token: impl Into<Vec<u8>>, expires_at: Timestamp) -> Self {
+        Self::single("bearer", token, expires_at)
+    }
+
+    /// A token that goes into a header of its own.
+    #[must_use]
+    pub fn header(name: &str, token: impl Into<Vec<u8>>, expires_at: Timestamp) -> Self {
+        Self::single(&format!("header:{name}"), token, expires_at)
+    }
+
+    fn single(kind: &str, token: impl Into<Vec<u8>>, expires_at: Timestamp) -> Self {
+        Self {
+            fields: vec![("token".to_owned(), token.into())],
+            kind: kind.to_owned(),
+            expires_at,
+            handle: Vec::new(),
+            metadata: Metadata::new(),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The server's times: RFC 3339, in UTC, with or without a fraction.
+
+/// Seconds since the Unix epoch; fractions are cut.
+pub(crate) fn parse(text: &str) -> Option<u64> {
+    let text = text.strip_suffix('Z')?;
+    let (date, time) = text.split_once('T')?;
+    let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(whole, ':', [2, 2, 2])?;
+    let sound = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60
+        && is_digits(fraction);
+    sound.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+fn numbers(text: &str, separator: char, lengths: [usize; 3]) -> Option<[u64; 3]> {
+    let mut pieces = text.split(separator);
+    let mut numbers = [0; 3];
+    for (number, length) in numbers.iter_mut().zip(lengths) {
+        let piece = pieces.next().filter(|piece| piece.len() == length && is_digits(piece))?;
+        *number = piece.parse().ok()?;
+    }
+    pieces.next().is_none().then_some(numbers)
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Days since 1970, by counting years from March, so that the leap day is the last.
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year / 400, year % 400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_the_server_are_seconds() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T23:59:59Z", 951_868_799),
+            ("2026-10-01T00:00:00.123456789Z", 1_790_812_800),
+            ("9999-12-31T23:59:59.9Z", 253_402_300_799),
+        ] {
+            assert_eq!(parse(text), Some(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for text in [
+            "",
+            "2026-10-01",
+            "2026-10-01T00:00:00",
+            "2026-10-01T00:00:00+00:00",
+            "2026-13-01T00:00:00Z",
+            "2026-10-01T24:00:00Z",
+            "1969-12-31T00:00:00Z",
+            "2026-10-01T00:00:00.Z",
+            "26-10-01T00:00:00Z",
+            "2026-10-01-1T00:00:00Z",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

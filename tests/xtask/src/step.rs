@@ -1,0 +1,136 @@
+//! Running programs: with a name, a time, and what was printed if it failed.
+//!
+//! INVARIANT: nothing of a lint run's environment reaches a compiler that did not ask for it.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::place::Place;
+
+/// How often a program with a time limit is looked at.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Says something to whoever is watching.
+pub(crate) fn say(words: &str) {
+    eprintln!("xtask: {words}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a build tool measures real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Does something and says how long it took.
+pub(crate) fn timed<T>(name: &str, deed: impl FnOnce() -> Result<T>) -> Result<T> {
+    let start = now();
+    let outcome = deed().with_context(|| format!("failed: {name}"));
+    let verdict = if outcome.is_ok() { "done" } else { "FAILED" };
+    say(&format!("{verdict}: {name}, {:.1} s", start.elapsed().as_secs_f64()));
+    outcome
+}
+
+/// Runs to the end and expects success.
+pub(crate) fn expect(name: &str, command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{name}: {status}");
+    }
+    Ok(())
+}
+
+/// Runs to the end and answers what was printed.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", output.status);
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// Runs for at most `limit`; answers whether it succeeded within.
+pub(crate) fn within(limit: Duration, command: &mut Command) -> bool {
+    let Ok(mut child) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
+        return false;
+    };
+    let deadline = now() + limit;
+    while now() < deadline {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) => sleep(GLANCE),
+            Err(_) => break,
+        }
+    }
+    let ended = child.kill().and_then(|()| child.wait());
+    say(&format!("gave up after {} s: {command:?} ({ended:?})", limit.as_secs()));
+    false
+}
+
+fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"))
+}
+
+/// A call of the cargo that runs this.
+pub(crate) struct Cargo(Command);
+
+impl Cargo {
+    /// In the native workspace. Keeps the lint wrapper that CI sets, so that what was linted is
+    /// what is run.
+    pub(crate) fn native(place: &Place) -> Self {
+        let mut command = Command::new(cargo());
+        command.current_dir(place.root());
+        Self(command)
+    }
+
+    /// A subcommand of cargo that is a program of its own, called directly.
+    pub(crate) fn through(place: &Place, program: &Path) -> Self {
+        let mut command = Command::new(program);
+        command.current_dir(place.root()).env("CARGO", cargo());
+        Self(command)
+    }
+
+    /// In the plugins' workspace, with none of the environment meant for the other compiler.
+    pub(crate) fn plugins(place: &Place) -> Self {
+        let mut command = Command::new(cargo());
+        command.current_dir(place.plugin_sources()).env("CARGO_TARGET_DIR", place.wasm());
+        for meant_for_others in
+            ["RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"]
+        {
+            command.env_remove(meant_for_others);
+        }
+        Self(command)
+    }
+
+    pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.0.args(args);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    pub(crate) fn run(mut self, name: &str) -> Result<()> {
+        timed(name, || expect(name, &mut self.0))
+    }
+
+    pub(crate) fn output(mut self) -> Result<String> {
+        output(&mut self.0)
+    }
+}
+
+/// A program on the search path, if it is there and answers to `--version`.
+pub(crate) fn answers(program: impl AsRef<Path>) -> bool {
+    let mut command = Command::new(program.as_ref());
+    command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

@@ -1,0 +1,67 @@
+//! The tests, with everything that they need: components, parts, the runner.
+
+use std::thread;
+
+use anyhow::{Result, anyhow};
+
+use crate::parts::{self, Addresses};
+use crate::place::Place;
+use crate::plugins;
+use crate::step::Cargo;
+
+/// The set-up of the tests, which takes its time beside the compiler's.
+pub(crate) fn prepare(place: &Place, compile: impl FnOnce() -> Result<()>) -> Result<Addresses> {
+    thread::scope(|scope| {
+        let fetched = scope.spawn(|| parts::fetch(place));
+        plugins::build(place)?;
+        compile()?;
+        fetched.join().map_err(|_| anyhow!("fetching parts panicked"))?
+    })
+}
+
+/// Runs the tests whose name contains `filter`, or all.
+pub(crate) fn run(place: &Place, filter: Option<&str>) -> Result<()> {
+    let addresses = prepare(place, || compile(place))?;
+    if filter.is_none() {
+        plugins::test(place)?;
+        examples(place)?;
+    }
+    nextest(place, &addresses, filter, "ci")
+}
+
+/// What takes hours: the tests that CI leaves out, of the profile `soak`.
+pub(crate) fn soak(place: &Place) -> Result<()> {
+    let addresses = prepare(place, || compile(place))?;
+    nextest(place, &addresses, None, "soak")
+}
+
+fn compile(place: &Place) -> Result<()> {
+    Cargo::native(place)
+        .args(["test", "--no-run", "--workspace", "--profile", "ci", "--locked"])
+        .run("tests, compiled")
+}
+
+/// Those in documentation, among them the ones that must not compile.
+fn examples(place: &Place) -> Result<()> {
+    Cargo::native(place)
+        .args(["test", "--doc", "--workspace", "--profile", "ci", "--locked"])
+        .run("examples")
+}
+
+fn nextest(
+    place: &Place,
+    addresses: &Addresses,
+    filter: Option<&str>,
+    profile: &str,
+) -> Result<()> {
+    let runner = parts::nextest(place)?;
+    let mut run = Cargo::through(place, &runner)
+        .args(["nextest", "run", "--workspace", "--locked", "--cargo-profile", "ci"])
+        .args(["--profile", profile])
+        .args(filter)
+        .env("SYMBOLON_PLUGINS", place.plugins());
+    for (variable, path) in addresses {
+        run = run.env(variable, path);
+    }
+    run.run("tests")
+}
