@@ -113,7 +113,10 @@ pub fn telemetry_settings(config: &Config) -> TelemetrySettings {
     }
 }
 
-async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<SledStore>, StartError> {
+pub(super) async fn open_store(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<SledStore>, StartError> {
     let options =
         Options { cache_capacity: config.store.cache, ..Options::at(config.store.path.clone()) };
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&options, clock)).await;
@@ -121,7 +124,7 @@ async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<SledSt
 }
 
 /// Where the seal is. A systemd credential is a file in the directory that systemd names.
-fn seal_source(key: &SecretRef) -> Result<Source, StartError> {
+pub(super) fn seal_source(key: &SecretRef) -> Result<Source, StartError> {
     match key {
         SecretRef::File(path) => Ok(Source::File(path.clone())),
         SecretRef::Credential(name) => {

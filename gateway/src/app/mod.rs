@@ -8,6 +8,7 @@ mod backends;
 pub mod demo;
 pub mod dev;
 pub mod foundation;
+pub mod offline;
 mod operate;
 mod otlp;
 pub mod plugins;
@@ -59,6 +60,9 @@ pub enum StartError {
         /// Why, and what to do.
         reason: String,
     },
+    /// A document cannot be written.
+    #[error("the issuer's documents cannot be exported")]
+    Export(#[from] crate::issuer::ExportError),
     /// The store does not open.
     #[error("the store does not open")]
     Store(#[from] crate::store::OpenError),
