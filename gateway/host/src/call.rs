@@ -378,6 +378,52 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+<<<<<<< HEAD
+=======
+    use crate::bindings::types::ErrorKind;
+
+    fn failed(kind: ErrorKind, request_sent: bool, retry_after_ms: Option<u64>) -> CallError {
+        let raw = types::Error {
+            kind,
+            code: "code".into(),
+            message: String::new(),
+            retry_after_ms,
+            request_sent,
+            upstream_status: None,
+            metadata: Vec::new(),
+        };
+        CallError::Plugin(Box::new(facade::fault(raw, &[])))
+    }
+
+    #[test]
+    fn only_what_may_pass_by_itself_is_asked_again() {
+        for (again, error) in [
+            (true, failed(ErrorKind::Unavailable, true, None)),
+            (true, failed(ErrorKind::Unavailable, false, Some(0))),
+            (true, failed(ErrorKind::Timeout, false, None)),
+            (true, failed(ErrorKind::Other, false, None)),
+            (false, failed(ErrorKind::Timeout, true, None)),
+            (false, failed(ErrorKind::Unavailable, false, Some(100))),
+            (false, failed(ErrorKind::RateLimited, false, None)),
+            (false, failed(ErrorKind::NotFound, false, None)),
+            (false, failed(ErrorKind::PermissionDenied, false, None)),
+            (false, CallError::Trap(Trap::Cpu)),
+            (false, CallError::Timeout),
+        ] {
+            assert_eq!(may_pass_by_itself(&error), again, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_changes_something_is_never_asked_again() {
+        let repeated = Operation::ALL.into_iter().filter(|operation| operation.only_reads());
+        assert!(!repeated.into_iter().any(|o| o.as_str().ends_with("issue")
+            || o.as_str().ends_with("exchange")
+            || o.as_str().ends_with("renew")
+            || o.as_str().ends_with("revoke")
+            || o.as_str().ends_with(".rotate")));
+    }
+>>>>>>> config
 
     #[tokio::test]
     async fn the_queue_has_a_bound_and_gives_up() {
