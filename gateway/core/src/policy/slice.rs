@@ -19,6 +19,7 @@ use cedar_policy::{
 
 use super::bundle::Rule;
 use super::names::{Kind, Lane};
+use super::needs::Needs;
 use super::question::Question;
 
 /// An entity that some scope names, by number. [`ANY`] stands for no demand.
@@ -38,8 +39,8 @@ pub(super) struct Bucket {
     pub(super) set: PolicySet,
     /// Their numbers in the bundle.
     pub(super) rules: Vec<usize>,
-    /// Whether any of them looks at the context.
-    pub(super) mentions_context: bool,
+    /// What any of them can look at.
+    pub(super) needs: Needs,
 }
 
 /// The index of a bundle.
@@ -51,7 +52,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn build(rules: &[Rule]) -> Result<Self, PolicySetError> {
+    pub(super) fn build(rules: &[Rule]) -> Result<Self, Box<PolicySetError>> {
         let mut index = Self::default();
         for (number, rule) in rules.iter().enumerate() {
             index.add(number, rule)?;
@@ -59,14 +60,14 @@ impl Index {
         Ok(index)
     }
 
-    fn add(&mut self, number: usize, rule: &Rule) -> Result<(), PolicySetError> {
+    fn add(&mut self, number: usize, rule: &Rule) -> Result<(), Box<PolicySetError>> {
         let principal = self.enter(principal_demand(&rule.policy).as_ref());
         let resource = self.enter(resource_demand(&rule.policy).as_ref());
         for lane in lanes(&rule.policy) {
             let bucket = self.buckets.entry(Key { lane, principal, resource }).or_default();
-            bucket.set.add(rule.policy.clone())?;
+            bucket.set.add(rule.policy.clone()).map_err(Box::new)?;
             bucket.rules.push(number);
-            bucket.mentions_context |= rule.mentions_context;
+            bucket.needs = bucket.needs.union(rule.needs);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use proptest::sample::select;
 use super::*;
 use crate::policy::decide::Verdict;
 use crate::policy::entity::{entities, request};
+use crate::policy::needs::Needs;
 use crate::policy::question::Question;
 
 const PRINCIPALS: &[&str] = &[
@@ -120,8 +121,8 @@ fn bundle(policies: &[String]) -> Bundle {
 fn evaluate_all(bundle: &Bundle, question: &Question<'_>) -> Verdict {
     let all =
         PolicySet::from_policies(bundle.rules.iter().map(|rule| rule.policy.clone())).unwrap();
-    let request = request(&bundle.names, question, true).unwrap();
-    let entities = entities(&bundle.names, question).unwrap();
+    let request = request(&bundle.names, question, Needs::ALL).unwrap();
+    let entities = entities(&bundle.names, question, Needs::ALL).unwrap();
     let mut verdict = Verdict::default();
     bundle.note(&mut verdict, &bundle.authorizer.is_authorized(&request, &all, &entities));
     verdict.permits.sort_unstable();
