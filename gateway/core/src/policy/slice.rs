@@ -8,12 +8,13 @@
 //!
 //! INVARIANT: a policy that is not among the candidates of a question has a scope that is false for
 //! it, so leaving it out changes neither the decision nor the deciding policies (a scope cannot err
-//! and Cedar evaluates it first). A property test compares with the evaluation of everything.
+//! and Cedar evaluates it first). A property test compares with the evaluation of everything. The
+//! one exception is on purpose and only ever denies: see [`administers_on_purpose`].
 
 use std::collections::{BTreeMap, HashMap};
 
 use cedar_policy::{
-    ActionConstraint, EntityUid, Policy, PolicySet, PolicySetError, PrincipalConstraint,
+    ActionConstraint, Effect, EntityUid, Policy, PolicySet, PolicySetError, PrincipalConstraint,
     ResourceConstraint,
 };
 
@@ -21,6 +22,7 @@ use super::bundle::Rule;
 use super::names::{Kind, Lane};
 use super::needs::Needs;
 use super::question::Question;
+use crate::ask::Action;
 
 /// An entity that some scope names, by number. [`ANY`] stands for no demand.
 type Node = u32;
@@ -138,10 +140,19 @@ pub(super) fn lanes(policy: &Policy) -> Vec<Lane> {
     let resource = policy.resource_constraint();
     Lane::ALL
         .into_iter()
-        .filter(|lane| action_fits(&action, *lane))
+        .filter(|lane| action_fits(&action, *lane) && administers_on_purpose(policy, *lane))
         .filter(|lane| lane.principals().iter().any(|kind| principal_fits(&principal, *kind)))
         .filter(|lane| resource_fits(&resource, lane.resource))
         .collect()
+}
+
+/// A broad `permit (principal in …, action, resource)` is written with secrets in mind: it must not
+/// make every workload of an issuer an administrator. Where Cedar would let it, this does not; a
+/// `forbid` without an action forbids administration like everything else.
+fn administers_on_purpose(policy: &Policy, lane: Lane) -> bool {
+    lane.action != Action::Administer
+        || policy.effect() == Effect::Forbid
+        || policy.action_constraint() != ActionConstraint::Any
 }
 
 fn action_fits(constraint: &ActionConstraint, lane: Lane) -> bool {

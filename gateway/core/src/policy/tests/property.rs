@@ -57,7 +57,7 @@ const CONDITIONS: &[&str] = &[
     "when { principal has oidc.level && principal.oidc.level + 9223372036854775806 > 0 }",
     "when { principal has github.ref && principal.github.ref like \"refs/*\" }",
     "when { if principal has oidc.env then principal.oidc.env == \"dev\" else true }",
-    "when { principal.subject == \"a\" || (principal has oidc.trusted && principal.oidc.trusted) }",
+    "when { principal == Workload::\"k8s/a\" || (principal has oidc.trusted && principal.oidc.trusted) }",
     "when { principal in Issuer::\"k8s\" }",
 ];
 const ASKS: &[&str] = &[
