@@ -378,6 +378,8 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+<<<<<<< HEAD
+=======
     use crate::bindings::types::ErrorKind;
 
     fn failed(kind: ErrorKind, request_sent: bool, retry_after_ms: Option<u64>) -> CallError {
@@ -421,6 +423,7 @@ mod tests {
             || o.as_str().ends_with("revoke")
             || o.as_str().ends_with(".rotate")));
     }
+>>>>>>> config
 
     #[tokio::test]
     async fn the_queue_has_a_bound_and_gives_up() {

@@ -16,7 +16,7 @@ use symbolon_host::{CompiledCache, Host};
 
 use super::StartError;
 use crate::audit::{AnchorError, Anchors, Journal, Parts};
-use crate::barriers::{Replays, Revocations};
+use crate::barriers::{DurableBarriers, OnceSet};
 use crate::config::{self, Config, SecretRef};
 use crate::keyring::{self, Keyring};
 use crate::seal::{Seal, Source};
@@ -38,9 +38,9 @@ pub struct Foundation {
     /// The audit log.
     pub journal: Arc<Journal>,
     /// Epochs and locks.
-    pub revocations: Arc<Revocations>,
+    pub barriers: Arc<DurableBarriers>,
     /// One-shot tokens seen.
-    pub replays: Arc<Replays>,
+    pub replays: Arc<OnceSet>,
     /// The component host.
     pub host: Arc<Host>,
     /// Resolver and roots of outgoing requests.
@@ -69,15 +69,15 @@ impl Foundation {
         };
         let keyring = Keyring::open(store.clone(), seal, clock.clone(), settings).await?;
         let journal = open_journal(config, store.clone(), clock.clone()).await?;
-        let revocations = Revocations::open(store.clone()).await?;
-        let replays = Replays::new(store.clone(), clock.clone());
+        let barriers = DurableBarriers::open(store.clone(), clock.clone()).await?;
+        let replays = OnceSet::open(store.clone(), clock.clone()).await?;
         let host = open_host(config, &keyring)?;
         Ok(Self {
             ids: Arc::new(Ids::default()),
             store,
             keyring: Arc::new(keyring),
             journal: Arc::new(journal),
-            revocations: Arc::new(revocations),
+            barriers: Arc::new(barriers),
             replays: Arc::new(replays),
             host: Arc::new(host),
             network,

@@ -81,6 +81,9 @@ pub enum StartError {
     /// Epochs and locks cannot be read.
     #[error("epochs and locks cannot be read")]
     Barriers(#[from] crate::barriers::BarrierError),
+    /// The set of one-shot tokens cannot be read.
+    #[error("the set of used one-shot tokens cannot be read")]
+    Once(#[from] crate::barriers::OnceError),
     /// There is no component host.
     #[error("the component host does not start")]
     Host(#[from] symbolon_host::HostError),

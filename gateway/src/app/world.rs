@@ -61,7 +61,7 @@ pub(super) async fn build(
     let entries = Box::pin(Builder::new(foundation, config, &plugins).backends()).await;
     let (clock, metrics) = (foundation.clock.clone(), foundation.metrics());
     let standing = Standing {
-        revocations: foundation.revocations.clone(),
+        barriers: foundation.barriers.clone(),
         replays: foundation.replays.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
