@@ -66,9 +66,11 @@ pub(crate) async fn over_socket(
 ) -> Result<Response<Bytes>, ClientError> {
     let name = socket.display().to_string();
     within(name.clone(), async {
-        let stream = UnixStream::connect(socket).await.map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => ClientError::NoSocket(socket.to_owned()),
-            _ => ClientError::Connect { place: name.clone(), source },
+        let stream = UnixStream::connect(socket).await.map_err(|source| {
+            if source.kind() == std::io::ErrorKind::NotFound {
+                return ClientError::NoSocket(socket.to_owned());
+            }
+            ClientError::Connect { place: name.clone(), source }
         })?;
         http1(&name, stream, request).await
     })
