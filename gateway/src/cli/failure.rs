@@ -5,9 +5,9 @@ use symbolon_client::{ClientError, IdentityError};
 use crate::app::StartError;
 use crate::config::Faults;
 
-/// A command failed.
+/// A command did not do what was asked.
 const FAILED: u8 = 1;
-/// The configuration has faults (`EX_USAGE` of sysexits, so that scripts can tell).
+/// The configuration has faults: a number of its own, so that scripts can tell.
 const CONFIGURATION: u8 = 64;
 
 /// A command's failure.
@@ -77,13 +77,7 @@ impl From<Faults> for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        match error {
-            StartError::Config(faults) => faults.into(),
-            #[expect(
-                clippy::wildcard_enum_match_arm,
-                reason = "all others are one kind of failure"
-            )]
-            error => Self::of(&error),
-        }
+        let StartError::Config(faults) = &error else { return Self::of(&error) };
+        faults.clone().into()
     }
 }
