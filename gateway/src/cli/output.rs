@@ -62,21 +62,30 @@ fn table(value: &Value, columns: &[&str]) -> String {
     match value {
         Value::Array(rows) => rows_table(rows, columns),
         Value::Object(map) => {
-            let is_list = |value: &Value| {
-                value.as_array().is_some_and(|list| list.iter().any(Value::is_object))
-            };
-            let plain = map.iter().filter(|(_, value)| !is_list(value));
-            let lines =
-                plain.map(|(key, value)| vec![key.clone(), cell(value)]).collect::<Vec<_>>();
-            let lists = map
-                .iter()
-                .filter(|(_, value)| is_list(value))
-                .map(|(key, value)| format!("\n{key}:\n{}", table(value, columns)));
+            let plain = map.iter().filter(|(_, value)| rows(value).is_none());
+            let lines: Vec<_> = plain.map(|(key, value)| vec![key.clone(), cell(value)]).collect();
+            let lists = map.iter().filter_map(|(key, value)| {
+                Some(format!("\n{key}:\n{}", rows_table(&rows(value)?, columns)))
+            });
             let head = if lines.is_empty() { None } else { Some(aligned(&lines)) };
             head.into_iter().chain(lists).collect::<Vec<_>>().join("\n").trim_start().to_owned()
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => cell(value),
     }
+}
+
+/// The rows of a list of objects, or of an object of objects under their names.
+fn rows(value: &Value) -> Option<Vec<Value>> {
+    if let Some(items) = value.as_array() {
+        return items.iter().any(Value::is_object).then(|| items.clone());
+    }
+    let named = |(name, row): (&String, &Value)| {
+        let mut row = row.as_object()?.clone();
+        row.insert("name".to_owned(), Value::from(name.as_str()));
+        Some(Value::Object(row))
+    };
+    let map = value.as_object().filter(|map| !map.is_empty())?;
+    map.iter().map(named).collect()
 }
 
 fn rows_table(rows: &[Value], columns: &[&str]) -> String {
@@ -150,6 +159,8 @@ mod tests {
     fn an_object_becomes_lines_with_its_lists_below() {
         let value = json!({ "ready": true, "keys": [{ "id": "1" }], "version": "0.1.0" });
         assert_eq!(table(&value, &[]), "ready    true\nversion  0.1.0\n\nkeys:\nID\n1");
+        let value = json!({ "backends": { "kv": { "state": "ready" } } });
+        assert_eq!(table(&value, &["name"]), "backends:\nNAME  STATE\nkv    ready");
     }
 
     #[test]

@@ -28,8 +28,10 @@ fn every_command_that_does_something_has_examples() {
 fn every_example_parses() {
     fn visit(command: &clap::Command) {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        for line in
-            help.replace("\\\n", "").lines().filter(|line| line.trim().starts_with("symbolon"))
+        for line in help
+            .replace("\\\n      ", "")
+            .lines()
+            .filter(|line| line.trim().starts_with("symbolon"))
         {
             let typed = line.trim().split("   ").next().unwrap_or_default();
             let typed = typed.split(['|', '>', '<']).next().unwrap_or_default();
