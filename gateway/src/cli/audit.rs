@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use symbolon_core::audit::{Report, Verdict};
@@ -9,7 +10,9 @@ use symbolon_core::audit::{Report, Verdict};
 use super::SocketArgs;
 use super::failure::Failure;
 use super::output::{self, Form};
+use crate::app::offline::audit_anchor;
 use crate::audit::{files_in_order, verify_files};
+use crate::time::SystemClock;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -54,7 +57,8 @@ async fn verify(config: Option<PathBuf>, files: Vec<PathBuf>, form: Form) -> Res
     let anchor = match config {
         Some(file) => {
             let config = crate::config::Config::load(&file)?;
-            crate::app::audit_anchor(&config).await?
+            let clock = Arc::new(SystemClock::start());
+            audit_anchor(&config, clock).await?
         }
         None => None,
     };
@@ -73,9 +77,32 @@ async fn verify(config: Option<PathBuf>, files: Vec<PathBuf>, form: Form) -> Res
 
 fn show(report: &Report, form: Form) -> Result<(), Failure> {
     match form {
-        Form::Table => output::line(&report.to_string()),
+        Form::Table => output::line(&in_words(report)),
         Form::Json => output::value(&json(report), form, &[]),
     }
+}
+
+fn in_words(report: &Report) -> String {
+    let mut words: Vec<String> =
+        report.findings.iter().map(|finding| format!("! {finding}")).collect();
+    if report.further > 0 {
+        words.push(format!("! and {} findings more", report.further));
+    }
+    let lines = format!("{} lines in {} files", report.lines, report.files);
+    words.push(match report.verdict() {
+        Verdict::Intact => format!("intact: {lines}, each as it was written and in its place"),
+        Verdict::Torn => format!("intact but for a torn end, as a crash leaves it: {lines}"),
+        Verdict::Tampered => format!("not as it was written: {lines}"),
+    });
+    words.push(match report.unanchored {
+        Some(after) if report.anchored => format!(
+            "the head that the store remembers is there; {} lines in {} groups follow it",
+            after.lines, after.groups
+        ),
+        Some(_) => "the head that the store remembers is in none of these files".to_owned(),
+        None => "compared with no store: a cut tail would not be seen (see --config)".to_owned(),
+    });
+    words.join("\n")
 }
 
 fn json(report: &Report) -> Value {

@@ -13,8 +13,8 @@ pub(super) fn check(args: &ConfigArgs) -> Result<(), Failure> {
     if !missing.is_empty() {
         return Err(Failure::new(missing.join("\nerror: ")).of_configuration());
     }
-    let bundle =
-        crate::app::bundle(&config).map_err(|error| Failure::from(error).of_configuration())?;
+    let bundle = crate::app::world::bundle(&config)
+        .map_err(|error| Failure::from(error).of_configuration())?;
     for warning in bundle.warnings() {
         output::note(&warning.to_string());
     }

@@ -1,11 +1,14 @@
 //! `symbolon issuer`: whose identities are believed, and our own documents as files.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::failure::Failure;
 use super::output::{self, Form};
 use super::{ConfigArgs, SocketArgs};
+use crate::app::offline::export_issuer;
 use crate::config::Config;
+use crate::time::SystemClock;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -34,7 +37,9 @@ pub(super) async fn run(command: Command, form: Form) -> Result<(), Failure> {
         }
         Command::Export { config, directory } => {
             let config = Config::load(&config.config)?;
-            for path in Box::pin(crate::app::export_issuer(&config, &directory)).await? {
+            let clock = Arc::new(SystemClock::start());
+            let written = Box::pin(export_issuer(&config, &directory, clock)).await?;
+            for path in written {
                 output::line(&path.display().to_string())?;
             }
             Ok(())

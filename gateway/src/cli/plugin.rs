@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use symbolon_host::Inspection;
+use symbolon_host::admit::MAX_COMPONENT_BYTES;
 
 use super::SocketArgs;
 use super::failure::Failure;
 use super::output::{self, Form};
-
-/// As the host's own limit; nothing larger would be admitted.
-const MAX_COMPONENT_BYTES: usize = 64 << 20;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

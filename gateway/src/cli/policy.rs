@@ -65,7 +65,7 @@ pub(super) fn run(command: Command, form: Form) -> Result<(), Failure> {
 
 fn check(args: &ConfigArgs, form: Form) -> Result<(), Failure> {
     let config = Config::load(&args.config)?;
-    let bundle = crate::app::bundle(&config)?;
+    let bundle = crate::app::world::bundle(&config)?;
     if form == Form::Json {
         let answer = json!({
             "policies": bundle.policy_count(),
@@ -84,7 +84,7 @@ fn check(args: &ConfigArgs, form: Form) -> Result<(), Failure> {
 
 fn explain(args: &ExplainArgs, form: Form) -> Result<(), Failure> {
     let config = Config::load(&args.config.config)?;
-    let bundle = crate::app::bundle(&config)?;
+    let bundle = crate::app::world::bundle(&config)?;
     let issuer = config.issuers.get(&args.issuer).ok_or_else(|| {
         Failure::new(format!("no issuer `{}` is configured", args.issuer))
             .with_help("the alias is the name after `issuers.`")

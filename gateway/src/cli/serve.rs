@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::failure::Failure;
 use super::{ConfigArgs, output};
-use crate::app::{self, DevOptions};
+use crate::app;
+use crate::app::dev::DevOptions;
 use crate::config::Config;
 
 /// What `symbolon dev` takes.
@@ -33,6 +34,6 @@ pub(super) async fn dev(args: DevArgs) -> Result<(), Failure> {
     let options = DevOptions { listen: args.listen, plugins: args.plugins, demo: args.demo };
     let mut broken = None;
     let mut say = |text: &str| broken = output::line(text).err();
-    Box::pin(app::dev(options, &mut say)).await?;
+    Box::pin(app::dev::dev(options, &mut say)).await?;
     broken.map_or(Ok(()), Err)
 }
