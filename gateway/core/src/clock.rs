@@ -63,9 +63,12 @@ impl Timestamp {
 /// RFC 3339 in UTC with milliseconds, as the audit log and the API write it.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The end of the year 9999: beyond it RFC 3339 has no form and humantime returns an error,
+        // which `to_string` would turn into a panic.
+        const LAST: u64 = 253_402_300_799_999;
         let millis = u64::try_from(self.0).unwrap_or(0);
         let time = std::time::UNIX_EPOCH.checked_add(Duration::from_millis(millis));
-        match time {
+        match time.filter(|_| millis <= LAST) {
             Some(time) => humantime::format_rfc3339_millis(time).fmt(f),
             None => f.write_str("out of range"),
         }
@@ -126,6 +129,15 @@ mod tests {
     #[test]
     fn a_timestamp_prints_as_rfc_3339() {
         assert_eq!(Timestamp::from_seconds(1_793_520_000).to_string(), "2026-11-01T08:00:00.000Z");
+    }
+
+    #[test]
+    fn a_timestamp_beyond_rfc_3339_prints_too() {
+        let last = Timestamp::from_millis(253_402_300_799_999);
+        assert_eq!(last.to_string(), "9999-12-31T23:59:59.999Z");
+        for beyond in [last.plus(Duration::from_millis(1)), Timestamp::from_millis(i64::MAX)] {
+            assert_eq!(beyond.to_string(), "out of range");
+        }
     }
 
     #[test]

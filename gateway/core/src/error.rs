@@ -75,9 +75,7 @@ impl Kind {
         };
         match self {
             Self::Malformed => row(400, "malformed", "the request is malformed"),
-            Self::Unauthenticated => {
-                row(401, "unauthenticated", "no acceptable proof of identity")
-            }
+            Self::Unauthenticated => row(401, "unauthenticated", "no acceptable proof of identity"),
             Self::Denied | Self::Absent => DENIED,
             Self::NoRoute => row(404, "no_route", "no such route or method"),
             Self::Conflict => row(409, "conflict", "the current state does not allow this"),
@@ -95,10 +93,9 @@ impl Kind {
                 retry_after: Some(1),
                 ..row(503, "unavailable", "temporarily unavailable, try again later")
             },
-            Self::Internal => Public {
-                oauth: "server_error",
-                ..row(500, "internal", "internal error")
-            },
+            Self::Internal => {
+                Public { oauth: "server_error", ..row(500, "internal", "internal error") }
+            }
         }
     }
 }

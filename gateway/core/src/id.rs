@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 /// Why a text is not a [name](BackendName).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a name: use 1 to 63 of a-z, 0-9 and `-`, beginning with a letter and not ending with `-`")]
+#[error(
+    "`{0}` is not a name: use 1 to 63 of a-z, 0-9 and `-`, beginning with a letter and not ending with `-`"
+)]
 pub struct NameError(String);
 
 fn check_name(text: &str) -> Result<(), NameError> {

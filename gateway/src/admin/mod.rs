@@ -1,1 +1,419 @@
-//! admin.
+//! The admin listener: a Unix socket on which the gateway is operated.
+//!
+//! Who is there is what the kernel says of the peer; what they may do is decided by policy, for every
+//! call; and every call is on record before its answer goes out, those that change something also
+//! before they do. HTTP/1.1 and JSON, so that `curl --unix-socket` will do.
+//!
+//! INVARIANT: the socket is made in mode 0600 by way of a private directory entry; an operation runs
+//! only with an [`AdminPermit`] in hand.
+
+mod socket;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use http_body_util::Full;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use symbolon_core::audit::{AdminEvent, Outcome};
+use symbolon_core::error::Kind;
+use symbolon_core::id::IssuerAlias;
+use symbolon_core::policy::{AdminPermit, Administrator, Denial};
+use symbolon_core::principal::Identity;
+
+use crate::audit::JournalError;
+use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
+
+pub use socket::{AdminSocket, SocketError};
+
+/// What an administrator can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// How the gateway is.
+    Status,
+    /// Read the configuration again.
+    Reload,
+    /// The plugins and the backends they serve.
+    Plugins,
+    /// The issuers and their keys.
+    Issuers,
+    /// The metrics page.
+    Metrics,
+    /// The locks in force.
+    Locks,
+    /// Refuse a principal or an issuer until it is unlocked.
+    Lock(Whom),
+    /// Undo a lock.
+    Unlock(Whom),
+    /// Refuse everything that was issued until now.
+    RevokeSessions(Whom),
+    /// Replace the gateway's own keys.
+    RotateKeys,
+    /// A keyed hash as the audit log writes it.
+    HashValue(String),
+}
+
+/// To whom an operation applies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// One principal.
+    Principal(Identity),
+    /// Every principal of one issuer.
+    Issuer(IssuerAlias),
+    /// Everybody.
+    Everybody,
+}
+
+impl std::fmt::Display for Whom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Principal(identity) => write!(f, "principal:{identity}"),
+            Self::Issuer(issuer) => write!(f, "issuer:{issuer}"),
+            Self::Everybody => f.write_str("everybody"),
+        }
+    }
+}
+
+impl Operation {
+    /// The name in policies (`context.operation`) and in the audit log.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Reload => "reload",
+            Self::Plugins => "plugin.ls",
+            Self::Issuers => "issuer.ls",
+            Self::Metrics => "metrics",
+            Self::Locks => "lock.ls",
+            Self::Lock(_) => "lock",
+            Self::Unlock(_) => "unlock",
+            Self::RevokeSessions(_) => "revoke-sessions",
+            Self::RotateKeys => "keys.rotate",
+            Self::HashValue(_) => "audit.hash",
+        }
+    }
+
+    /// What it is done to, if it has an object.
+    #[must_use]
+    pub fn object(&self) -> Option<String> {
+        match self {
+            Self::Lock(whom) | Self::Unlock(whom) | Self::RevokeSessions(whom) => {
+                Some(whom.to_string())
+            }
+            Self::Status
+            | Self::Reload
+            | Self::Plugins
+            | Self::Issuers
+            | Self::Metrics
+            | Self::Locks
+            | Self::RotateKeys
+            | Self::HashValue(_) => None,
+        }
+    }
+
+    /// Whether it changes something, so that it is on record before it is done.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Reload
+            | Self::Lock(_)
+            | Self::Unlock(_)
+            | Self::RevokeSessions(_)
+            | Self::RotateKeys => true,
+            Self::Status
+            | Self::Plugins
+            | Self::Issuers
+            | Self::Metrics
+            | Self::Locks
+            | Self::HashValue(_) => false,
+        }
+    }
+}
+
+/// What an operation answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// A JSON document, and what the audit record says of it beside.
+    Json(Value, BTreeMap<&'static str, String>),
+    /// The metrics page.
+    Page(Vec<u8>),
+}
+
+/// An operation failed. Administrators are told why: the text names files and keys, never secrets.
+#[derive(Debug)]
+pub struct OperationError {
+    /// What kind of failure.
+    pub kind: Kind,
+    /// The audit code.
+    pub code: &'static str,
+    /// What happened and what to do about it, line by line.
+    pub detail: String,
+}
+
+/// Who carries operations out.
+pub trait Operator: Send + Sync + 'static {
+    /// Decides whether `administrator` may do `operation`.
+    ///
+    /// # Errors
+    /// [`Denial`] if the policies do not permit it.
+    fn decide(
+        &self,
+        administrator: &Administrator,
+        operation: &Operation,
+    ) -> Result<AdminPermit, Denial>;
+
+    /// Puts an event on record; returns once it is durable.
+    fn record(
+        &self,
+        event: &AdminEvent<'_>,
+    ) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// Carries out what was permitted.
+    fn carry_out(
+        &self,
+        permit: &AdminPermit,
+        operation: Operation,
+    ) -> impl Future<Output = Result<Answer, OperationError>> + Send;
+}
+
+/// The face of the admin listener.
+#[derive(Debug)]
+pub struct Administration<O>(pub Arc<O>);
+
+impl<O: Operator> Handler for Administration<O> {
+    async fn handle(self: Arc<Self>, arrival: Arrival) -> Response {
+        let Peer::User(uid) = arrival.peer else {
+            return problem(Kind::Unauthenticated, "administrators come by the Unix socket");
+        };
+        let administrator = Administrator::from_peer(uid);
+        match parse(&arrival) {
+            Ok(operation) => Box::pin(self.perform(&administrator, operation)).await,
+            Err(error) => problem(error.kind, &error.detail),
+        }
+    }
+
+    fn failed(&self, _: Peer, failure: Failure) -> Response {
+        match failure {
+            Failure::Body => problem(Kind::Malformed, "the body is too large or came too slowly"),
+            Failure::Late => problem(
+                Kind::Unavailable,
+                "the operation did not end in time; it may still: look at the audit log",
+            ),
+        }
+    }
+
+    fn fault(&self, _: Option<IpAddr>, fault: Fault) {
+        tracing::debug!(code = fault.code(), "admin connection ended badly");
+    }
+}
+
+impl<O: Operator> Administration<O> {
+    async fn perform(&self, administrator: &Administrator, operation: Operation) -> Response {
+        let name = operation.name();
+        let object = operation.object();
+        let who = administrator.to_string();
+        let event = |outcome, code| AdminEvent {
+            administrator: &who,
+            operation: name,
+            object: object.as_deref(),
+            outcome,
+            code,
+            details: BTreeMap::new(),
+        };
+        let permit = match self.0.decide(administrator, &operation) {
+            Ok(permit) => permit,
+            Err(denial) => {
+                let denied = event(Outcome::Deny, denial.code());
+                return match self.0.record(&denied).await {
+                    Ok(()) => problem(Kind::Denied, "no policy permits this operation to you"),
+                    Err(error) => unrecorded(error),
+                };
+            }
+        };
+        if operation.changes()
+            && let Err(error) = self.0.record(&event(Outcome::Allow, "begun")).await
+        {
+            return unrecorded(error);
+        }
+        let done = Box::pin(self.0.carry_out(&permit, operation)).await;
+        let mut last = match &done {
+            Ok(_) => event(Outcome::Allow, "done"),
+            Err(error) => event(Outcome::Error, error.code),
+        };
+        if let Ok(Answer::Json(_, details)) = &done {
+            last.details.clone_from(details);
+        }
+        match (self.0.record(&last).await, done) {
+            (Err(error), _) => unrecorded(error),
+            (Ok(()), Ok(answer)) => respond(answer),
+            (Ok(()), Err(error)) => problem(error.kind, &error.detail),
+        }
+    }
+}
+
+fn malformed(detail: &str) -> OperationError {
+    OperationError { kind: Kind::Malformed, code: "malformed", detail: detail.to_owned() }
+}
+
+/// Method and path to operation; the table is `gateway/docs/operations.md`.
+fn parse(arrival: &Arrival) -> Result<Operation, OperationError> {
+    let (method, path) = (&arrival.head.method, arrival.head.uri.path());
+    let get = *method == Method::GET;
+    let post = *method == Method::POST;
+    match path {
+        "/v1/status" if get => Ok(Operation::Status),
+        "/v1/reload" if post => Ok(Operation::Reload),
+        "/v1/plugins" if get => Ok(Operation::Plugins),
+        "/v1/issuers" if get => Ok(Operation::Issuers),
+        "/metrics" if get => Ok(Operation::Metrics),
+        "/v1/locks" if get => Ok(Operation::Locks),
+        "/v1/locks" if post => Ok(Operation::Lock(somebody(&arrival.body)?)),
+        "/v1/locks" if *method == Method::DELETE => Ok(Operation::Unlock(somebody(&arrival.body)?)),
+        "/v1/sessions:revoke" if post => Ok(Operation::RevokeSessions(whom(&arrival.body)?)),
+        "/v1/keys:rotate" if post => Ok(Operation::RotateKeys),
+        "/v1/audit:hash" if post => {
+            let body: HashBody = body(&arrival.body)?;
+            Ok(Operation::HashValue(body.value))
+        }
+        _ => Err(OperationError {
+            kind: Kind::NoRoute,
+            code: "no_route",
+            detail: "no such operation".to_owned(),
+        }),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HashBody {
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhomBody {
+    #[serde(default)]
+    principal: Option<String>,
+    #[serde(default)]
+    issuer: Option<String>,
+    #[serde(default)]
+    everybody: bool,
+}
+
+fn body<T: for<'de> Deserialize<'de>>(bytes: &Bytes) -> Result<T, OperationError> {
+    serde_json::from_slice(bytes).map_err(|error| malformed(&error.to_string()))
+}
+
+/// Exactly one of `principal` (`<issuer>/<subject>`), `issuer` and `everybody`.
+fn whom(bytes: &Bytes) -> Result<Whom, OperationError> {
+    let body: WhomBody = body(bytes)?;
+    match (body.principal, body.issuer, body.everybody) {
+        (Some(principal), None, false) => identity(&principal).map(Whom::Principal),
+        (None, Some(issuer), false) => IssuerAlias::parse(&issuer)
+            .map(Whom::Issuer)
+            .map_err(|error| malformed(&error.to_string())),
+        (None, None, true) => Ok(Whom::Everybody),
+        _ => Err(malformed("give exactly one of `principal`, `issuer` and `everybody`")),
+    }
+}
+
+/// A lock is on a principal or an issuer; there is no lock on everybody, since stopping the gateway
+/// does that.
+fn somebody(bytes: &Bytes) -> Result<Whom, OperationError> {
+    match whom(bytes)? {
+        Whom::Everybody => Err(malformed("a lock is on a `principal` or an `issuer`")),
+        whom @ (Whom::Principal(_) | Whom::Issuer(_)) => Ok(whom),
+    }
+}
+
+fn identity(text: &str) -> Result<Identity, OperationError> {
+    let (issuer, subject) = text
+        .split_once('/')
+        .filter(|(_, subject)| !subject.is_empty())
+        .ok_or_else(|| malformed("a principal is written <issuer>/<subject>"))?;
+    let issuer = IssuerAlias::parse(issuer).map_err(|error| malformed(&error.to_string()))?;
+    Ok(Identity { issuer, subject: subject.to_owned() })
+}
+
+fn respond(answer: Answer) -> Response {
+    let (kind, body) = match answer {
+        Answer::Json(value, _) => ("application/json", value.to_string().into_bytes()),
+        Answer::Page(page) => ("text/plain; version=0.0.4; charset=utf-8", page),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
+    response
+}
+
+fn unrecorded(error: JournalError) -> Response {
+    tracing::error!(code = error.code(), "an admin operation could not be put on record");
+    problem(error.kind(), "the audit log does not take the record; nothing is answered without it")
+}
+
+/// RFC 9457, with a `detail`: administrators are told why.
+fn problem(kind: Kind, detail: &str) -> Response {
+    let public = kind.public();
+    let body = json!({
+        "type": "about:blank",
+        "title": public.title,
+        "status": public.status,
+        "code": public.code,
+        "detail": detail,
+    });
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() =
+        StatusCode::from_u16(public.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrival(method: &str, path: &str, body: &'static str) -> Arrival {
+        let request = http::Request::builder().method(method).uri(path).body(()).unwrap();
+        let head = request.into_parts().0;
+        Arrival { head, body: Bytes::from_static(body.as_bytes()), peer: Peer::User(0) }
+    }
+
+    fn parsed(method: &str, path: &str, body: &'static str) -> Result<Operation, Kind> {
+        parse(&arrival(method, path, body)).map_err(|error| error.kind)
+    }
+
+    #[test]
+    fn routes_name_operations() {
+        assert_eq!(parsed("GET", "/v1/status", ""), Ok(Operation::Status));
+        assert_eq!(parsed("POST", "/v1/status", ""), Err(Kind::NoRoute));
+        let issuer = IssuerAlias::parse("ci").unwrap();
+        let principal = Identity { issuer: issuer.clone(), subject: "repo:a/b".to_owned() };
+        assert_eq!(
+            parsed("POST", "/v1/locks", r#"{"principal":"ci/repo:a/b"}"#),
+            Ok(Operation::Lock(Whom::Principal(principal)))
+        );
+        assert_eq!(
+            parsed("POST", "/v1/sessions:revoke", r#"{"issuer":"ci"}"#),
+            Ok(Operation::RevokeSessions(Whom::Issuer(issuer)))
+        );
+    }
+
+    #[test]
+    fn nobody_is_locked_by_accident() {
+        for body in [
+            "",
+            "{}",
+            r#"{"everybody":true}"#,
+            r#"{"principal":"ci"}"#,
+            r#"{"principal":"ci/"}"#,
+            r#"{"principal":"ci/a","issuer":"ci"}"#,
+            r#"{"principle":"ci/a"}"#,
+        ] {
+            assert_eq!(parsed("POST", "/v1/locks", body), Err(Kind::Malformed), "{body}");
+        }
+    }
+}

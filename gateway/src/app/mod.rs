@@ -1,1 +1,301 @@
-//! app.
+//! The house: everything put together, started in order, stopped in order.
+//!
+//! Start: what lasts ([`Foundation`]), the world of the configuration, listeners bound, admin socket,
+//! then requests. Stop: no new connection, running requests end, audit log closed, telemetry sent.
+//! Every task hangs on one tracker; a signal is the only thing that ends the house from outside.
+
+mod backends;
+pub mod demo;
+pub mod dev;
+pub mod foundation;
+mod operate;
+mod otlp;
+pub mod plugins;
+mod serving;
+pub mod world;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use symbolon_core::clock::Clock;
+use symbolon_core::id::IssuerAlias;
+use symbolon_host::egress::Network;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::foundation::{Foundation, KEY_TICK};
+use self::plugins::{Admissions, Plugins};
+use self::world::{Built, KeptKeys};
+use crate::config::{Change, Config, Faults};
+use crate::line::Line;
+use crate::line::limits::Buckets;
+use crate::time::Ids;
+
+pub use serving::{Bound, serve};
+
+/// Most sources whose refusals are remembered.
+const SOURCES: u64 = 100_000;
+
+/// Why the gateway does not start, or a reload is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration has faults.
+    #[error("{0}")]
+    Config(Faults),
+    /// Policy files cannot be read.
+    #[error("the policy files cannot be read; see `policies.files`")]
+    PolicyFiles(#[source] std::io::Error),
+    /// Policies have faults.
+    #[error("the policies are not usable:\n{}", world::faults(.0))]
+    Policies(Vec<symbolon_core::policy::Fault>),
+    /// An issuer's block is not usable.
+    #[error("`issuers.{alias}` is not usable: {reason}")]
+    Issuer {
+        /// The issuer.
+        alias: IssuerAlias,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The store does not open.
+    #[error("the store does not open")]
+    Store(#[from] crate::store::OpenError),
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
+    Read(#[from] crate::store::StoreError),
+    /// The seal does not open.
+    #[error("the seal does not open")]
+    Seal(#[from] crate::seal::SealError),
+    /// Our own keys are not there.
+    #[error("the gateway's own keys are not usable")]
+    Keyring(#[from] crate::keyring::KeyringError),
+    /// The audit log does not open. Without it nothing is served.
+    #[error("the audit log does not open")]
+    Audit(#[from] crate::audit::StartError),
+    /// Epochs and locks cannot be read.
+    #[error("epochs and locks cannot be read")]
+    Barriers(#[from] crate::barriers::BarrierError),
+    /// There is no component host.
+    #[error("the component host does not start")]
+    Host(#[from] symbolon_host::HostError),
+    /// The cache of compiled code is not usable.
+    #[error("the cache of compiled components is not usable; see `plugins.cache`")]
+    Cache(#[from] symbolon_host::compiled::CacheError),
+    /// Telemetry does not start.
+    #[error("telemetry does not start")]
+    Telemetry(#[from] crate::telemetry::TelemetryError),
+    /// The collector's URL is refused.
+    #[error("`telemetry.otlp` is not usable: {0}")]
+    Collector(String),
+    /// The system's roots, or a CA bundle, are not usable.
+    #[error("the roots of trust are not usable")]
+    Roots(#[from] symbolon_host::egress::EgressError),
+    /// The certificate is not usable.
+    #[error("the certificate is not usable; see `server.tls`")]
+    Tls(#[from] crate::listen::TlsError),
+    /// A secret of the configuration cannot be read.
+    #[error("a secret of the configuration cannot be read")]
+    Secret(#[from] crate::config::SecretError),
+    /// A listener cannot be bound.
+    #[error("cannot listen on {address}; see `server.listen`")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The admin socket cannot be made.
+    #[error("the admin socket cannot be made")]
+    Socket(#[from] crate::admin::SocketError),
+    /// A systemd credential is named, and systemd gave none.
+    #[error("`seal.key` names a systemd credential, and $CREDENTIALS_DIRECTORY is not set")]
+    NoCredentials,
+    /// The store holds something that is no head of an audit chain.
+    #[error("the store's record of the audit chain is damaged")]
+    Anchor,
+    /// A reload would change what only a restart can.
+    #[error("a reload cannot change {}; restart to change it", .0.join(", "))]
+    NeedsRestart(Vec<String>),
+    /// A file that is written at start refuses.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// No plugins were found for a development gateway.
+    #[error("no plugins found: build them with `cargo xtask plugins` and name their directory with --plugins or SYMBOLON_PLUGINS")]
+    NoPlugins,
+    /// The demonstration did not show what it should.
+    #[error("the demonstration failed at {0}")]
+    Demo(&'static str),
+    /// A blocking step was cut off by the end of the process.
+    #[error("interrupted while starting")]
+    Interrupted,
+}
+
+/// The running gateway.
+#[derive(Debug)]
+pub struct App {
+    /// What lasts.
+    pub foundation: Foundation,
+    /// The line.
+    pub line: Arc<Line>,
+    config: ArcSwap<Config>,
+    plugins: ArcSwap<Plugins>,
+    admissions: Admissions,
+    /// One reload at a time; with it, the keys in use.
+    keys: Mutex<KeptKeys>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl App {
+    /// Builds everything and starts the tasks behind it. Listens to nobody yet.
+    ///
+    /// # Errors
+    /// [`StartError`] of the first thing that refuses.
+    pub async fn start(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        network: Network,
+    ) -> Result<Arc<Self>, StartError> {
+        symbolon_core::token::install_crypto();
+        let foundation = Box::pin(Foundation::open(&config, clock, network)).await?;
+        let admissions = Admissions::default();
+        let none = KeptKeys::new();
+        let built = Box::pin(world::build(&config, &foundation, &admissions, &none)).await?;
+        let Built { world, keys, plugins } = built;
+        let refusals = world::quota(config.limits.strangers_per_source);
+        let line = Arc::new(Line {
+            world: ArcSwap::from_pointee(world),
+            journal: foundation.journal.clone(),
+            keyring: foundation.keyring.clone(),
+            refusals: Buckets::new(refusals, SOURCES, foundation.clock.clone()),
+            clock: foundation.clock.clone(),
+            ids: Ids::default(),
+            metrics: foundation.metrics(),
+        });
+        let app = Arc::new(Self {
+            foundation,
+            line,
+            config: ArcSwap::from_pointee(config),
+            plugins: ArcSwap::from_pointee(plugins),
+            admissions,
+            keys: Mutex::new(KeptKeys::new()),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        app.adopt(&mut *app.keys.lock().await, keys);
+        app.start_chores();
+        Ok(app)
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// The components of the plugin directory, as of the last reload.
+    #[must_use]
+    pub fn plugins(&self) -> Arc<Plugins> {
+        self.plugins.load_full()
+    }
+
+    /// Reads the configuration file again and puts it in force as a whole. Answers what changed.
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing has changed.
+    pub async fn reload(&self) -> Result<Vec<Change>, StartError> {
+        let mut keys = self.keys.lock().await;
+        let before = self.config.load_full();
+        let config = Config::load(before.file()).map_err(StartError::Config)?;
+        let changes = crate::config::diff(&before, &config);
+        let fixed = changes.iter().map(|change| change.key.clone()).filter(|key| is_fixed(key));
+        let fixed: Vec<_> = fixed.collect();
+        if !fixed.is_empty() {
+            return Err(StartError::NeedsRestart(fixed));
+        }
+        let built = world::build(&config, &self.foundation, &self.admissions, &keys);
+        let Built { world, keys: fresh, plugins } = Box::pin(built).await?;
+        self.adopt(&mut keys, fresh);
+        self.line.world.store(Arc::new(world));
+        self.plugins.store(Arc::new(plugins));
+        self.config.store(Arc::new(config));
+        Ok(changes)
+    }
+
+    /// Starts fetching for the keys that are new, and stops it for those that are gone.
+    fn adopt(&self, current: &mut KeptKeys, fresh: KeptKeys) {
+        for (alias, kept) in &fresh {
+            let known = current.get(alias).is_some_and(|old| Arc::ptr_eq(&old.keys, &kept.keys));
+            if !known {
+                self.tasks.spawn(kept.keys.clone().keep_fresh(kept.stop.clone()));
+            }
+        }
+        for (alias, old) in std::mem::replace(current, fresh) {
+            let stays = current.get(&alias).is_some_and(|kept| Arc::ptr_eq(&kept.keys, &old.keys));
+            if !stays {
+                old.stop.cancel();
+            }
+        }
+    }
+
+    /// What has to be done from time to time.
+    fn start_chores(self: &Arc<Self>) {
+        let journal = self.foundation.journal.clone();
+        self.chore(async move { journal.watch_strangers().await });
+        let keyring = self.foundation.keyring.clone();
+        self.chore(async move {
+            loop {
+                tokio::time::sleep(KEY_TICK).await;
+                if let Err(error) = keyring.tick().await {
+                    tracing::error!(%error, "the gateway's keys could not be looked after");
+                }
+            }
+        });
+        let replays = self.foundation.replays.clone();
+        self.chore(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+                if let Err(error) = replays.sweep().await {
+                    tracing::warn!(%error, "expired one-shot tokens could not be swept");
+                }
+            }
+        });
+    }
+
+    fn chore(&self, chore: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! { () = stop.cancelled() => {}, () = chore => {} }
+        });
+    }
+
+    /// Stops every task, closes the audit log and sends what telemetry holds. The listeners have
+    /// drained before.
+    pub async fn shut_down(&self) {
+        self.stop.cancel();
+        for kept in self.keys.lock().await.values() {
+            kept.stop.cancel();
+        }
+        self.tasks.close();
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
+        if let Err(error) = self.foundation.journal.stop().await {
+            tracing::error!(%error, "the audit log did not close in order");
+        }
+        let telemetry = self.foundation.telemetry.clone();
+        let _ = tokio::task::spawn_blocking(move || telemetry.shut_down()).await;
+    }
+}
+
+/// What is read once, at start. The certificate's files may change under their names.
+fn is_fixed(key: &str) -> bool {
+    ["server", "issuer", "store", "seal", "audit", "admin", "telemetry", "plugins.cache"]
+        .iter()
+        .any(|fixed| key == *fixed || key.strip_prefix(fixed).is_some_and(|k| k.starts_with('.')))
+}

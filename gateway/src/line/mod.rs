@@ -1,1 +1,371 @@
-//! line.
+//! The line: what happens to a request, station by station.
+//!
+//! ```text
+//! ask → authenticate ─┬→ decide → dispatch ─┬→ respond
+//!          audit.open ┘         (plugin)    └─ audit.close → Receipt
+//!      └→ strangers: limited by source, counted, answered with a constant
+//! ```
+//!
+//! Each station takes what only the one before can make: an [`Ask`] is parsed, a [`Principal`] is
+//! proven, a [`Permit`] is decided, a [`Receipt`] is on disk. There is no flag that says "already
+//! checked".
+//!
+//! INVARIANT: no answer to a principal without a receipt; no plugin called without a permit; no
+//! signature checked for a source that has been refused too often.
+//!
+//! [`Line::handle`] runs in a task of its own and ends by its own deadline, whether or not the
+//! client waits.
+
+pub mod ask;
+pub mod authenticate;
+pub mod discovery;
+pub mod dispatch;
+pub mod limits;
+mod respond;
+mod strangers;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use symbolon_core::ask::Ask;
+use symbolon_core::audit::{Conclusion, Dialect, Opening, Outcome};
+use symbolon_core::clock::Clock;
+use symbolon_core::error::Kind;
+use symbolon_core::id::RequestId;
+use symbolon_core::policy::{Bundle, Circumstances, Denial, Permit};
+use symbolon_core::principal::Principal;
+use tracing::Instrument;
+
+use self::ask::{Asked, Page, Public, Request};
+use self::authenticate::Authenticator;
+pub use self::dispatch::Granted;
+use self::dispatch::{Dispatcher, Undelivered};
+use self::limits::{Buckets, source_of};
+use self::strangers::Stranger;
+use crate::audit::{Journal, Receipt};
+use crate::keyring::Keyring;
+use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
+use crate::telemetry::Metrics;
+use crate::time::Ids;
+
+/// Everything of the line that a reload replaces, as one.
+#[derive(Debug)]
+pub struct World {
+    /// Issuers and their keys.
+    pub authenticator: Authenticator,
+    /// Policies.
+    pub bundle: Bundle,
+    /// Backends.
+    pub dispatcher: Dispatcher,
+    /// The gateway's own documents.
+    pub documents: Documents,
+    /// How often one principal may ask.
+    pub per_principal: Buckets<symbolon_core::principal::Identity>,
+    /// How often the principals of one issuer may ask.
+    pub per_issuer: Buckets<symbolon_core::id::IssuerAlias>,
+    /// How long an answer may take in all.
+    pub request_timeout: Duration,
+}
+
+/// Makes the public documents: those of the issuers name keys, which rotate.
+pub struct Documents(Box<dyn Fn(Public) -> bytes::Bytes + Send + Sync>);
+
+impl Documents {
+    /// Documents made by `make`.
+    pub fn new(make: impl Fn(Public) -> bytes::Bytes + Send + Sync + 'static) -> Self {
+        Self(Box::new(make))
+    }
+
+    fn get(&self, document: Public) -> bytes::Bytes {
+        (self.0)(document)
+    }
+}
+
+impl std::fmt::Debug for Documents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Documents")
+    }
+}
+
+/// The line and what it stands on.
+#[derive(Debug)]
+pub struct Line {
+    /// The configuration in force.
+    pub world: ArcSwap<World>,
+    /// The audit log.
+    pub journal: Arc<Journal>,
+    /// Our own keys; the audit log's among them.
+    pub keyring: Arc<Keyring>,
+    /// How often one source may be refused.
+    pub refusals: Buckets<IpAddr>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Request ids.
+    pub ids: Ids,
+    /// Instruments.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Why a principal does not get what it asks for.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// The policies say no.
+    #[error("denied")]
+    Denied(#[from] Denial),
+    /// It was permitted and could not be had.
+    #[error("not delivered")]
+    Undelivered(#[from] Undelivered),
+}
+
+impl LineError {
+    /// What the caller is told.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Denied(denial) => denial.kind(),
+            Self::Undelivered(error) => error.kind(),
+        }
+    }
+
+    /// The audit code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Denied(denial) => denial.code(),
+            Self::Undelivered(error) => error.code(),
+        }
+    }
+}
+
+/// One request of a proven principal.
+struct Known {
+    principal: Arc<Principal>,
+    token: symbolon_core::audit::KeyedHash,
+    source: Option<IpAddr>,
+    deadline: Duration,
+}
+
+/// What came of one ask, with what the audit record says of it.
+struct Concluded {
+    outcome: Result<Granted, LineError>,
+    permit: Option<Permit>,
+}
+
+impl Handler for Line {
+    async fn handle(self: Arc<Self>, arrival: Arrival) -> Response {
+        let world = self.world.load_full();
+        match self.admit(&world, &arrival).await {
+            Ok(Admitted::Public(public)) => self.public(&world, public),
+            Ok(Admitted::Known(known, Asked::One(ask, page))) => {
+                let request = self.ids.request(self.clock.now());
+                let answer = Box::pin(self.answer(&world, &known, (ask, page), request)).await;
+                answer.into_response(request)
+            }
+            Ok(Admitted::Known(known, Asked::Batch(asks))) => {
+                Box::pin(self.batch(&world, &known, asks)).await
+            }
+            Err(stranger) => self.turn_away(arrival.peer, &stranger),
+        }
+    }
+
+    fn failed(&self, peer: Peer, failure: Failure) -> Response {
+        self.turn_away(peer, &Stranger::Failed(failure))
+    }
+
+    fn fault(&self, peer: Option<IpAddr>, fault: Fault) {
+        self.count_refusal(peer, fault.code());
+    }
+}
+
+/// A request whose sender may go on.
+enum Admitted {
+    Public(Public),
+    Known(Known, Asked),
+}
+
+impl Line {
+    /// Parses the request and proves who sends it. What fails here is a stranger's.
+    async fn admit(&self, world: &World, arrival: &Arrival) -> Result<Admitted, Stranger> {
+        let asked = match ask::parse(&arrival.head, &arrival.body)? {
+            Request::Public(public) => return Ok(Admitted::Public(public)),
+            Request::Principal(asked) => asked,
+        };
+        let source = address(arrival.peer);
+        if source.is_some_and(|source| self.refusals.exhausted(&source_of(source))) {
+            return Err(Stranger::TooOften);
+        }
+        let token = ask::bearer(&arrival.head)?;
+        let proving = world.authenticator.prove(token);
+        let principal = proving.instrument(tracing::info_span!("authenticate")).await?;
+        let identity = principal.identity();
+        let within = world.per_issuer.take(identity.issuer.clone())
+            && world.per_principal.take(identity.clone());
+        if !within {
+            return Err(Stranger::OverRate);
+        }
+        let token = self.audit_key().hash_token(token);
+        let deadline = self.clock.elapsed().saturating_add(world.request_timeout);
+        Ok(Admitted::Known(Known { principal, token, source, deadline }, asked))
+    }
+
+    /// One ask of a principal, from its audit entry to its receipt.
+    async fn answer(
+        &self,
+        world: &World,
+        known: &Known,
+        (ask, page): (Ask, Page),
+        request: RequestId,
+    ) -> respond::Rendered {
+        let started = self.clock.elapsed();
+        let ask = Arc::new(ask);
+        let opening = Opening {
+            request,
+            identity: known.principal.identity(),
+            ask: &ask,
+            source: known.source,
+            token: &known.token,
+            dialect: Dialect::Native,
+            marked: &[],
+        };
+        let entry = match self.journal.open(&opening) {
+            Ok(entry) => entry,
+            Err(error) => return self.unaudited(error, request),
+        };
+        let concluded = self.exchange(world, known, (&ask, &page), request).await;
+        let closing = concluded.conclusion(&ask);
+        let answer = match self.journal.close(entry, &closing).await {
+            Ok(receipt) => respond::render(&ask, &concluded.outcome, request, &receipt),
+            Err(error) => self.unaudited(error, request),
+        };
+        self.measure(&ask, &concluded.outcome, started);
+        answer
+    }
+
+    /// Decides and, if permitted, delivers.
+    async fn exchange(
+        &self,
+        world: &World,
+        known: &Known,
+        (ask, page): (&Arc<Ask>, &Page),
+        request: RequestId,
+    ) -> Concluded {
+        let permit = match self.decide(world, known, ask) {
+            Ok(permit) => permit,
+            Err(denial) => return Concluded { outcome: Err(denial.into()), permit: None },
+        };
+        let context = symbolon_host::CallContext { request_id: request, deadline: known.deadline };
+        let delivered = world
+            .dispatcher
+            .dispatch(&permit, page, &context)
+            .instrument(tracing::info_span!("dispatch"))
+            .await;
+        Concluded { outcome: delivered.map_err(Into::into), permit: Some(permit) }
+    }
+
+    fn decide(&self, world: &World, known: &Known, ask: &Arc<Ask>) -> Result<Permit, Denial> {
+        let _span = tracing::info_span!("decide").entered();
+        let started = self.clock.elapsed();
+        let now = Circumstances { now: self.clock.now(), source_address: known.source };
+        let decided = world.bundle.decide(known.principal.clone(), ask.clone(), &now);
+        let (outcome, reason) = match &decided {
+            Ok(_) => ("allow", "permitted"),
+            Err(denial) => ("deny", denial.code()),
+        };
+        self.metrics.decided(outcome, reason, self.clock.elapsed().saturating_sub(started));
+        decided
+    }
+
+    /// Several asks, side by side; each has its own audit entry.
+    async fn batch(&self, world: &World, known: &Known, asks: Vec<Ask>) -> Response {
+        let answers = asks.into_iter().map(|ask| async {
+            let request = self.ids.request(self.clock.now());
+            Box::pin(self.answer(world, known, (ask, Page::default()), request)).await
+        });
+        let answers = futures_util::future::join_all(answers).await;
+        respond::batch(&answers, self.ids.request(self.clock.now()))
+    }
+
+    /// What cannot be put on record is not answered.
+    fn unaudited(
+        &self,
+        error: crate::audit::JournalError,
+        request: RequestId,
+    ) -> respond::Rendered {
+        tracing::error!(%request, code = error.code(), %error, "not answered: not on record");
+        respond::problem(error.kind(), request)
+    }
+
+    fn measure(&self, ask: &Ask, outcome: &Result<Granted, LineError>, started: Duration) {
+        let result = match outcome {
+            Ok(_) => "ok",
+            Err(error) => error.kind().public().code,
+        };
+        let took = self.clock.elapsed().saturating_sub(started);
+        self.metrics
+            .answered(crate::telemetry::Outcome { action: ask.action.as_str(), result }, took);
+    }
+
+    /// Whether requests can be answered now: whether the audit log takes entries.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.journal.health().is_ok()
+    }
+
+    /// The key under which sensitive values stand in the audit log.
+    #[must_use]
+    pub fn audit_key(&self) -> AuditKey {
+        AuditKey::of(&self.keyring.current_audit_key())
+    }
+
+    fn public(&self, world: &World, public: Public) -> Response {
+        match public {
+            Public::Health => respond::health(http::StatusCode::OK, "ok\n"),
+            Public::Ready if self.is_ready() => {
+                respond::health(http::StatusCode::OK, "ready\n")
+            }
+            Public::Ready => {
+                respond::health(http::StatusCode::SERVICE_UNAVAILABLE, "the audit log refuses\n")
+            }
+            Public::Configuration
+            | Public::Keys
+            | Public::AssertionConfiguration
+            | Public::AssertionKeys => {
+                respond::document(world.documents.get(public), crate::issuer::MAX_AGE)
+            }
+        }
+    }
+}
+
+impl Concluded {
+    fn conclusion<'a>(&'a self, ask: &'a Ask) -> Conclusion<'a> {
+        let permit = self.permit.as_ref();
+        let (outcome, code) = match &self.outcome {
+            Ok(_) => (Outcome::Allow, "ok"),
+            Err(error @ LineError::Denied(_)) => (Outcome::Deny, error.code()),
+            Err(error @ LineError::Undelivered(_)) => (Outcome::Error, error.code()),
+        };
+        let policies = match (&self.outcome, permit) {
+            (Err(LineError::Denied(denial)), _) => denial.policies(),
+            (_, Some(permit)) => permit.policies(),
+            (_, None) => &[],
+        };
+        Conclusion {
+            error: self.outcome.as_ref().err().map(LineError::kind),
+            policies,
+            bundle: permit.map(|permit| permit.bundle_digest().as_ref()),
+            backend: permit.and(ask.resource.backend()),
+            plugin: self.outcome.as_ref().ok().map(Granted::plugin),
+            version: self.outcome.as_ref().ok().and_then(Granted::version),
+            ..Conclusion::bare(outcome, code)
+        }
+    }
+}
+
+fn address(peer: Peer) -> Option<IpAddr> {
+    match peer {
+        Peer::Address(address) => Some(address),
+        Peer::User(_) => None,
+    }
+}

@@ -1,0 +1,420 @@
+//! The four states and the transitions between them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LANDING_MARGIN, REMEMBERED, RETRY_PAUSE};
+use crate::clock::Timestamp;
+use crate::error::Kind;
+use crate::id::{BackendName, LeaseId, PluginName, RoleName};
+use crate::principal::Identity;
+
+/// What is fixed when a lease is reserved and never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The lease; also the idempotency key towards the plugin.
+    pub id: LeaseId,
+    /// To whom it belongs: the principal, not the token that asked for it.
+    pub owner: Identity,
+    /// Where it was issued.
+    pub backend: BackendName,
+    /// As what.
+    pub role: RoleName,
+    /// Which plugin made it, and can therefore end it.
+    pub maker: Maker,
+    /// How it is found if the answer was lost.
+    pub recovery: Recovery,
+    /// When it was reserved.
+    pub reserved_at: Timestamp,
+    /// Until when the plugin may take to issue it. Activation after it is refused.
+    pub issue_by: Timestamp,
+    /// The permit's ceiling: no renewal leads beyond it.
+    pub ends_by: Timestamp,
+}
+
+/// The plugin that issued, as the catalog names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maker {
+    /// Its name.
+    pub plugin: PluginName,
+    /// Its version.
+    pub version: String,
+    /// Digest of the component.
+    pub digest: String,
+}
+
+/// How something issued can be found again when nobody knows whether it was (from the manifest).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recovery {
+    /// By its name, which follows from the lease's id.
+    Named,
+    /// By listing what carries our mark.
+    Listable,
+    /// Not at all; it ends by itself within this time of being issued.
+    Expires {
+        /// Milliseconds.
+        within_millis: u64,
+    },
+}
+
+/// What a plugin needs in order to revoke, sealed: the ledger holds no secret in the clear.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SealedHandle(Vec<u8>);
+
+impl SealedHandle {
+    /// Takes bytes that the seal has wrapped.
+    #[must_use]
+    pub fn from_wrapped(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The wrapped bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What came back from the plugin, as far as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// For the revocation.
+    pub handle: SealedHandle,
+    /// When the credential ends unless renewed.
+    pub expires_at: Timestamp,
+}
+
+/// Why a lease is being ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Its time is over.
+    Expired,
+    /// Its owner asked.
+    Owner,
+    /// An operator asked.
+    Operator,
+    /// A token, a principal or an issuer was revoked.
+    Cascade,
+    /// The answer of the plugin was lost or unusable.
+    LostAnswer,
+    /// What was issued could not be audited, or not delivered.
+    Condemned,
+}
+
+/// A transition that the times do not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Illegal {
+    /// Activated after the issue deadline: the reaper may be at work on it.
+    #[error("the issue deadline has passed")]
+    TooLate,
+    /// Issued or renewed beyond what the permit allows.
+    #[error("the lease would outlive its permit")]
+    BeyondCeiling,
+    /// Issued with an end that has passed, or renewed after its end.
+    #[error("the lease has expired")]
+    Expired,
+    /// Renewed to an earlier end.
+    #[error("a renewal does not shorten a lease")]
+    Shortens,
+}
+
+impl Illegal {
+    /// What the caller is told.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::TooLate => Kind::Unavailable,
+            Self::BeyondCeiling | Self::Expired | Self::Shortens => Kind::Conflict,
+        }
+    }
+
+    /// The stable code in audit records.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooLate => "lease_too_late",
+            Self::BeyondCeiling => "lease_beyond_ceiling",
+            Self::Expired => "lease_expired",
+            Self::Shortens => "lease_shortens",
+        }
+    }
+}
+
+/// Written down, perhaps issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    pub(super) terms: Terms,
+}
+
+/// Issued, and known to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Active {
+    pub(super) terms: Terms,
+    pub(super) handle: SealedHandle,
+    pub(super) activated_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) renewals: u32,
+}
+
+/// To be ended, for as long as it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoking {
+    pub(super) terms: Terms,
+    /// `None` if it was never activated: then it is found as [`Recovery`] says.
+    pub(super) handle: Option<SealedHandle>,
+    pub(super) cause: Cause,
+    pub(super) since: Timestamp,
+    pub(super) attempts: u32,
+    pub(super) next_attempt_at: Timestamp,
+    /// Before this, "not there" is no proof.
+    pub(super) certain_from: Timestamp,
+}
+
+/// Over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    pub(super) terms: Terms,
+    pub(super) cause: Cause,
+    pub(super) revoked_at: Timestamp,
+    pub(super) attempts: u32,
+    pub(super) forced: bool,
+}
+
+/// What follows a revocation that succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// It is gone.
+    Gone(Revoked),
+    /// It is not there, but a lost create may still land: look again.
+    LookAgain(Revoking),
+}
+
+impl Reserved {
+    /// The beginning of every lease. Must be durable before the plugin is called.
+    #[must_use]
+    pub fn new(terms: Terms) -> Self {
+        Self { terms }
+    }
+
+    /// What was agreed.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// The plugin has answered. On refusal the reservation must be condemned: the credential exists.
+    ///
+    /// # Errors
+    /// [`Illegal`] with the reservation, if the answer came too late or goes beyond the permit.
+    pub fn activate(self, issued: Issued, now: Timestamp) -> Result<Active, (Box<Self>, Illegal)> {
+        let illegal = match issued.expires_at {
+            _ if now > self.terms.issue_by => Illegal::TooLate,
+            end if end > self.terms.ends_by => Illegal::BeyondCeiling,
+            end if end <= now => Illegal::Expired,
+            _ => {
+                let Issued { handle, expires_at } = issued;
+                let terms = self.terms;
+                return Ok(Active { terms, handle, activated_at: now, expires_at, renewals: 0 });
+            }
+        };
+        Err((Box::new(self), illegal))
+    }
+
+    /// Nobody knows whether it was issued, or it was and must not stay: revoke it. `handle` if there
+    /// is one.
+    #[must_use]
+    pub fn condemn(self, handle: Option<SealedHandle>, cause: Cause, now: Timestamp) -> Revoking {
+        let certain_from = self.last_landing();
+        Revoking {
+            terms: self.terms,
+            handle,
+            cause,
+            since: now,
+            attempts: 0,
+            next_attempt_at: now,
+            certain_from,
+        }
+    }
+
+    /// The request certainly never reached the backend: there is nothing to revoke.
+    #[must_use]
+    pub fn abandon(self, now: Timestamp) -> Revoked {
+        let (terms, cause) = (self.terms, Cause::LostAnswer);
+        Revoked { terms, cause, revoked_at: now, attempts: 0, forced: false }
+    }
+
+    /// When a reservation of which nothing was heard is taken for perhaps issued.
+    #[must_use]
+    pub fn due_at(&self) -> Timestamp {
+        self.terms.issue_by
+    }
+
+    /// From when on "not there" is proof; for what cannot be looked for, when it has ended by itself.
+    fn last_landing(&self) -> Timestamp {
+        let landed = self.terms.issue_by.plus(LANDING_MARGIN);
+        match self.terms.recovery {
+            Recovery::Named | Recovery::Listable => landed,
+            Recovery::Expires { within_millis } => {
+                landed.plus(Duration::from_millis(within_millis))
+            }
+        }
+    }
+}
+
+impl Active {
+    /// What was agreed.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// For the revocation.
+    #[must_use]
+    pub fn handle(&self) -> &SealedHandle {
+        &self.handle
+    }
+
+    /// When it ends unless renewed.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// How often it was renewed.
+    #[must_use]
+    pub fn renewals(&self) -> u32 {
+        self.renewals
+    }
+
+    /// Moves the end. `until` is the end that the backend has agreed to.
+    ///
+    /// # Errors
+    /// [`Illegal`] with the lease as it was, if it has expired (an expired lease never comes back:
+    /// its revocation may be under way), or `until` is beyond the permit or before the present end.
+    pub fn renew(self, until: Timestamp, now: Timestamp) -> Result<Self, (Box<Self>, Illegal)> {
+        let illegal = match until {
+            _ if now >= self.expires_at => Illegal::Expired,
+            end if end > self.terms.ends_by => Illegal::BeyondCeiling,
+            end if end < self.expires_at => Illegal::Shortens,
+            _ => {
+                let renewals = self.renewals.saturating_add(1);
+                return Ok(Self { expires_at: until, renewals, ..self });
+            }
+        };
+        Err((Box::new(self), illegal))
+    }
+
+    /// Begins the end.
+    #[must_use]
+    pub fn revoke(self, cause: Cause, now: Timestamp) -> Revoking {
+        Revoking {
+            terms: self.terms,
+            handle: Some(self.handle),
+            cause,
+            since: now,
+            attempts: 0,
+            next_attempt_at: now,
+            // It was seen to exist: once it is gone it is gone.
+            certain_from: now,
+        }
+    }
+}
+
+impl Revoking {
+    /// What was agreed.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// For the revocation, if it was ever activated.
+    #[must_use]
+    pub fn handle(&self) -> Option<&SealedHandle> {
+        self.handle.as_ref()
+    }
+
+    /// Why it is being ended.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// Attempts so far.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// How long it has taken so far: what the operator sees when a backend is down.
+    #[must_use]
+    pub fn late(&self, now: Timestamp) -> Duration {
+        now.since(self.since)
+    }
+
+    /// An attempt failed. The next comes after a pause that doubles up to five minutes.
+    #[must_use]
+    pub fn failed(self, now: Timestamp) -> Self {
+        let attempts = self.attempts.saturating_add(1);
+        let next_attempt_at = now.plus(pause(attempts, self.terms.id));
+        Self { attempts, next_attempt_at, ..self }
+    }
+
+    /// The backend says that it is gone, or not there.
+    #[must_use]
+    pub fn confirmed(self, now: Timestamp) -> Confirmed {
+        let attempts = self.attempts.saturating_add(1);
+        if now < self.certain_from {
+            let longest = now.plus(RETRY_PAUSE.1);
+            let next_attempt_at = self.certain_from.min(longest);
+            return Confirmed::LookAgain(Self { attempts, next_attempt_at, ..self });
+        }
+        let Self { terms, cause, .. } = self;
+        Confirmed::Gone(Revoked { terms, cause, revoked_at: now, attempts, forced: false })
+    }
+
+    /// An operator answers for its being gone.
+    #[must_use]
+    pub fn force(self, now: Timestamp) -> Revoked {
+        let Self { terms, attempts, .. } = self;
+        Revoked { terms, cause: Cause::Operator, revoked_at: now, attempts, forced: true }
+    }
+}
+
+impl Revoked {
+    /// What was agreed.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// When it was over.
+    #[must_use]
+    pub fn revoked_at(&self) -> Timestamp {
+        self.revoked_at
+    }
+
+    /// Whether an operator's word and not the backend's ended it.
+    #[must_use]
+    pub fn was_forced(&self) -> bool {
+        self.forced
+    }
+
+    /// When the record may be deleted.
+    #[must_use]
+    pub fn forget_at(&self) -> Timestamp {
+        self.revoked_at.plus(REMEMBERED)
+    }
+}
+
+/// Doubles from one second to five minutes; a fifth of it is spread by the lease's id, so that the
+/// leases of a backend that comes back do not all knock in the same instant.
+fn pause(attempts: u32, id: LeaseId) -> Duration {
+    let (shortest, longest) = RETRY_PAUSE;
+    let factor = 1_u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
+    let full = shortest.saturating_mul(factor).min(longest);
+    let spread = u32::from(id.to_bytes().last().copied().unwrap_or(0));
+    full.saturating_sub(full.saturating_mul(spread) / (5 * 256))
+}

@@ -1,0 +1,128 @@
+//! A question as Cedar takes it: a request, and no more entities than can matter.
+//!
+//! Two entities suffice. Cedar answers `in` from the ancestors that an entity carries, and ours
+//! carry all of theirs; the containers themselves have no attributes, so nothing else is ever
+//! looked up. Both are built from values that [`super::question`] has checked against the
+//! vocabulary, which is why the schema is not consulted again.
+
+use std::collections::HashSet;
+
+use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
+
+use super::names::{Kind, Names};
+use super::question::{Facts, Question, Who};
+use crate::principal::{Attribute, Subject};
+
+/// Cedar refused a value. The inputs are checked before, so this is an evaluation error like any
+/// other, and denies like any other.
+#[derive(Debug)]
+pub(super) struct Refused(String);
+
+impl Refused {
+    fn by(error: &impl ToString) -> Self {
+        Self(error.to_string())
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The request. The context is built only where a policy of the slice mentions it: making a Cedar
+/// time costs more than a small slice's evaluation.
+pub(super) fn request(
+    names: &Names,
+    question: &Question<'_>,
+    with_context: bool,
+) -> Result<Request, Refused> {
+    let context = if with_context { context(&question.facts)? } else { Context::empty() };
+    Request::new(
+        names.uid(question.principal.kind, &question.principal.id),
+        names.action(question.lane.action),
+        names.uid(question.resource.kind, &question.resource.id),
+        context,
+        None,
+    )
+    .map_err(|error| Refused::by(&error))
+}
+
+/// The principal and the resource, each with everything it lies in.
+pub(super) fn entities(names: &Names, question: &Question<'_>) -> Result<Entities, Refused> {
+    let entities = [principal(names, question)?, resource(names, question)?];
+    Entities::from_entities(entities, None).map_err(|error| Refused::by(&error))
+}
+
+fn principal(names: &Names, question: &Question<'_>) -> Result<Entity, Refused> {
+    let uid = names.uid(question.principal.kind, &question.principal.id);
+    let parents: HashSet<EntityUid> =
+        question.issuer().map(|(kind, id)| names.uid(kind, id)).into_iter().collect();
+    match question.who {
+        Who::Peer(_) => Ok(Entity::new_no_attrs(uid, parents)),
+        Who::Workload(subject) => Entity::new_with_tags(uid, attributes(subject)?, parents, [])
+            .map_err(|error| Refused::by(&error)),
+    }
+}
+
+fn attributes(subject: &Subject) -> Result<Vec<(String, RestrictedExpression)>, Refused> {
+    let record = subject.attributes.iter().map(|(name, value)| (name.clone(), value_of(value)));
+    let record = RestrictedExpression::new_record(record).map_err(|error| Refused::by(&error))?;
+    Ok(vec![
+        (String::from("issuer"), text(subject.identity.issuer.as_str())),
+        (String::from("subject"), text(&subject.identity.subject)),
+        (subject.profile.to_owned(), record),
+    ])
+}
+
+fn value_of(attribute: &Attribute) -> RestrictedExpression {
+    match attribute {
+        Attribute::String(value) => text(value),
+        Attribute::Long(value) => RestrictedExpression::new_long(*value),
+        Attribute::Bool(value) => RestrictedExpression::new_bool(*value),
+        Attribute::Strings(values) => {
+            RestrictedExpression::new_set(values.iter().map(|value| text(value)))
+        }
+    }
+}
+
+fn text(value: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(value.to_owned())
+}
+
+fn resource(names: &Names, question: &Question<'_>) -> Result<Entity, Refused> {
+    let resource = &question.resource;
+    let uid = names.uid(resource.kind, &resource.id);
+    let parents: HashSet<EntityUid> =
+        resource.containers().map(|(kind, id)| names.uid(kind, id)).collect();
+    let mut attributes = Vec::new();
+    if matches!(resource.kind, Kind::Secret | Kind::Folder) {
+        attributes.push((String::from("path"), text(resource.path())));
+    }
+    if resource.kind == Kind::Secret {
+        let name = resource.path().rsplit('/').next().unwrap_or_default();
+        attributes.push((String::from("name"), text(name)));
+    }
+    Entity::new_with_tags(uid, attributes, parents, []).map_err(|error| Refused::by(&error))
+}
+
+fn context(facts: &Facts<'_>) -> Result<Context, Refused> {
+    let pairs = match *facts {
+        Facts::Administration { now, operation } => {
+            vec![("time", time(now)), ("operation", text(operation))]
+        }
+        Facts::Request { now, source_address, binding, requested_ttl } => {
+            let mut pairs = vec![("time", time(now)), ("binding", text(binding.as_str()))];
+            // An IPv4 address in IPv6 clothes must not slip past `isInRange(ip("10.0.0.0/8"))`.
+            let address = source_address.map(|address| address.to_canonical().to_string());
+            pairs.extend(address.map(|a| ("source_address", RestrictedExpression::new_ip(a))));
+            let seconds = requested_ttl.map(|ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
+            pairs.extend(seconds.map(|s| ("requested_ttl", RestrictedExpression::new_long(s))));
+            pairs
+        }
+    };
+    let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Context::from_pairs(pairs).map_err(|error| Refused::by(&error))
+}
+
+fn time(now: crate::clock::Timestamp) -> RestrictedExpression {
+    RestrictedExpression::new_datetime(now.to_string())
+}

@@ -1,0 +1,395 @@
+//! From configuration to backends that take calls: plugin, network, credentials.
+//!
+//! INVARIANT: what is wrong with one backend (no such plugin, a refused component, a credential that
+//! cannot be read, a configuration that the plugin refuses) degrades that backend, with the reason
+//! kept for the operator, and nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use symbolon_core::clock::Clock;
+use symbolon_core::id::{BackendName, TargetName};
+use symbolon_core::secret::Secret;
+use symbolon_host::catalog::Entries;
+use symbolon_host::egress::{
+    CallLimits as EgressLimits, ClientIdentity, ClientLimits, Credential, CredentialSource,
+    EgressClient, Form, Grant, Injection, Injections, Methods, Outgoing, Reach, Terms, Trust,
+    intersect,
+};
+use symbolon_host::{Admitted, BackendSpec, CallContext, Entry, Generation, Limits, Outbound};
+use tokio::time::Instant;
+use wasmtime_wasi_http::WasiHttpHooks;
+
+use super::foundation::Foundation;
+use super::plugins::Plugins;
+use crate::config::{self, Config, Credentials};
+use crate::issuer::{TargetSettings, TargetSource};
+use crate::keyring::TargetAudience;
+
+/// The manifest's word for how a target's token is put into requests: `bearer`, `header:<name>` or
+/// `aws`.
+const TOKEN_KIND: &str = "token-kind";
+/// How long a plugin may take to check its configuration.
+const VALIDATION: Duration = Duration::from_secs(10);
+
+/// Why a backend is degraded, for the operator.
+type Reason = String;
+
+/// What one backend or target is made of.
+struct Plan<'a> {
+    name: BackendName,
+    plugin: &'a config::PluginRef,
+    settings: &'a config::Settings,
+    egress: &'a [config::Egress],
+    credentials: Option<&'a Credentials>,
+    limits: &'a config::CallLimits,
+}
+
+/// Makes the backends of one configuration.
+pub(super) struct Builder<'a> {
+    foundation: &'a Foundation,
+    config: &'a Config,
+    plugins: &'a Plugins,
+    /// Targets made so far: their generation, or why there is none.
+    targets: BTreeMap<TargetName, Result<Arc<Generation>, Reason>>,
+    sources: BTreeMap<TargetName, Arc<TargetSource>>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(
+        foundation: &'a Foundation,
+        config: &'a Config,
+        plugins: &'a Plugins,
+    ) -> Self {
+        let (targets, sources) = (BTreeMap::new(), BTreeMap::new());
+        Self { foundation, config, plugins, targets, sources }
+    }
+
+    /// Every backend, ready or degraded.
+    pub(super) async fn backends(mut self) -> Entries {
+        let mut entries = Entries::new();
+        for (name, backend) in &self.config.backends {
+            let plan = Plan {
+                name: name.clone(),
+                plugin: &backend.plugin,
+                settings: &backend.settings,
+                egress: &backend.egress,
+                credentials: backend.credentials.as_ref(),
+                limits: &backend.limits,
+            };
+            let entry = match Box::pin(self.generation(plan)).await {
+                Ok(generation) => Entry::Ready(generation),
+                Err(reason) => {
+                    tracing::error!(backend = %name, reason, "the backend is degraded");
+                    Entry::Degraded { reason }
+                }
+            };
+            entries.insert(name.clone(), entry);
+        }
+        entries
+    }
+
+    async fn generation(&mut self, plan: Plan<'_>) -> Result<Arc<Generation>, Reason> {
+        let plugin = self.plugins.find(plan.plugin)?;
+        let injections = match plan.credentials {
+            Some(credentials) => Box::pin(self.injections(&plan, credentials)).await?,
+            None => Vec::new(),
+        };
+        let outbound = Box::new(self.network(&plan, &plugin, injections)?);
+        let spec = BackendSpec {
+            name: plan.name,
+            config: plan.settings.as_json().clone(),
+            limits: limits(plan.limits),
+            outbound,
+        };
+        let clock = self.foundation.clock.clone();
+        let generation = Arc::new(Generation::new(&plugin, spec, clock));
+        self.validate(&generation).await?;
+        Ok(generation)
+    }
+
+    /// Asks the plugin whether it can use its configuration.
+    async fn validate(&self, generation: &Generation) -> Result<(), Reason> {
+        let clock = &self.foundation.clock;
+        let context = CallContext {
+            request_id: self.foundation.ids.request(clock.now()),
+            deadline: clock.elapsed().saturating_add(VALIDATION),
+        };
+        match Box::pin(generation.validate(&context)).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let detail = error.fault().map(|fault| format!(": {}", fault.message));
+                Err(format!(
+                    "the plugin refuses its configuration: {error}{}",
+                    detail.unwrap_or_default()
+                ))
+            }
+        }
+    }
+
+    fn network(
+        &self,
+        plan: &Plan<'_>,
+        plugin: &Admitted,
+        injections: Vec<Injection>,
+    ) -> Result<Network, Reason> {
+        let asked = asked(plugin, plan.settings.as_json())?;
+        let granted = plan.egress.iter().map(grant).collect::<Result<Vec<_>, _>>()?;
+        let common = intersect(&asked, &granted);
+        for missing in &common.refused {
+            tracing::warn!(backend = %plan.name, grant = %missing, "asked by the plugin, not granted");
+        }
+        let client_limits = ClientLimits {
+            exchanges: usize::try_from(plan.limits.concurrency).unwrap_or(usize::MAX),
+            connections: usize::try_from(plan.limits.concurrency).unwrap_or(usize::MAX),
+            ..ClientLimits::default()
+        };
+        let network = self.foundation.network.clone();
+        Ok(Network {
+            client: EgressClient::new(network, common.allowed, client_limits),
+            injections: Arc::new(Injections::new(injections)),
+            response: plan.limits.response,
+            clock: self.foundation.clock.clone(),
+        })
+    }
+
+    async fn injections(
+        &mut self,
+        plan: &Plan<'_>,
+        credentials: &Credentials,
+    ) -> Result<Vec<Injection>, Reason> {
+        let (form, source) = Box::pin(self.source(&credentials.source)).await?;
+        let to_host = plan.egress.iter().filter(|grant| grant.host == credentials.host);
+        let injection = |egress: &config::Egress| {
+            Ok(Injection::new(reach(egress)?, form.clone(), source.clone()))
+        };
+        to_host.map(injection).collect()
+    }
+
+    async fn source(
+        &mut self,
+        source: &config::CredentialSource,
+    ) -> Result<(Form, Arc<dyn CredentialSource>), Reason> {
+        if let config::CredentialSource::Target(name) = source {
+            let source = Box::pin(self.target_source(name)).await?;
+            let form = self.target_form(name)?;
+            return Ok((form, source));
+        }
+        let (form, credential) = fixed(source)?;
+        Ok((form, Arc::new(Fixed(Arc::new(credential)))))
+    }
+
+    /// The source of a target's tokens: one for all backends that use it.
+    async fn target_source(&mut self, name: &TargetName) -> Result<Arc<TargetSource>, Reason> {
+        if let Some(source) = self.sources.get(name) {
+            return Ok(source.clone());
+        }
+        let generation = Box::pin(self.target(name)).await?;
+        let target = self.config.targets.get(name).ok_or_else(|| unknown_target(name))?;
+        if target.subject == config::AssertionSubject::Caller {
+            return Err(format!(
+                "the target `{name}` has subject = \"caller\"; a backend's credentials are the \
+                 gateway's own"
+            ));
+        }
+        let settings = TargetSettings {
+            name: name.clone(),
+            audience: TargetAudience::from_configuration(&target.audience)
+                .map_err(|error| format!("the target `{name}`: {error}"))?,
+            subject: format!("gateway:{name}"),
+            ttl: target.ttl,
+        };
+        let Foundation { keyring, clock, ids, .. } = self.foundation;
+        let source = TargetSource::new(
+            settings,
+            generation,
+            keyring.clone(),
+            clock.clone(),
+            ids.clone(),
+        );
+        let source = Arc::new(source);
+        self.sources.insert(name.clone(), source.clone());
+        Ok(source)
+    }
+
+    fn target_form(&self, name: &TargetName) -> Result<Form, Reason> {
+        let made = self.targets.get(name).and_then(|made| made.as_ref().ok());
+        let generation = made.ok_or_else(|| unknown_target(name))?;
+        let kind = generation.manifest().metadata.get(TOKEN_KIND).map(String::as_str);
+        match kind {
+            None | Some("bearer") => Ok(Form::Bearer),
+            Some(kind) => match kind.strip_prefix("header:").map(str::parse::<HeaderName>) {
+                Some(Ok(name)) => Ok(Form::Header { name, prefix: String::new() }),
+                Some(Err(_)) | None => {
+                    Err(format!("the target `{name}` gives tokens of the unknown kind `{kind}`"))
+                }
+            },
+        }
+    }
+
+    async fn target(&mut self, name: &TargetName) -> Result<Arc<Generation>, Reason> {
+        if let Some(made) = self.targets.get(name) {
+            return made.clone();
+        }
+        let config = self.config;
+        let target = config.targets.get(name).ok_or_else(|| unknown_target(name))?;
+        let plan = Plan {
+            name: BackendName::parse(name.as_str()).map_err(|error| error.to_string())?,
+            plugin: &target.plugin,
+            settings: &target.settings,
+            egress: &target.egress,
+            credentials: target.credentials.as_ref(),
+            limits: &target.limits,
+        };
+        let made = Box::pin(self.generation(plan)).await;
+        let made = made.map_err(|reason| format!("its target `{name}`: {reason}"));
+        self.targets.insert(name.clone(), made.clone());
+        made
+    }
+}
+
+fn unknown_target(name: &TargetName) -> Reason {
+    format!("there is no target `{name}`")
+}
+
+/// What the manifest asks, with `{key}` replaced by the host of the URL in that key.
+fn asked(plugin: &Admitted, settings: &serde_json::Value) -> Result<Vec<Grant>, Reason> {
+    let of = |wanted: &symbolon_host::manifest::EgressWanted| {
+        let key = wanted.host.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let url = key.map(|key| url_in(settings, key)).transpose()?;
+        let host = match &url {
+            Some(url) => url.host_str().unwrap_or_default(),
+            None => wanted.host.as_str(),
+        };
+        let port = wanted.port.or_else(|| url.as_ref().and_then(url::Url::port));
+        let reach = Reach::new(&wanted.scheme, host, port, &wanted.path_prefix)
+            .map_err(|error| format!("the manifest's egress `{}`: {error}", wanted.host))?;
+        let methods = Methods::parse(wanted.methods.iter().map(String::as_str))
+            .map_err(|error| format!("the manifest's egress `{}`: {error}", wanted.host))?;
+        Ok(Grant::new(reach, methods))
+    };
+    plugin.manifest().egress.iter().map(of).collect()
+}
+
+fn url_in(settings: &serde_json::Value, key: &str) -> Result<url::Url, Reason> {
+    let text = settings.get(key).and_then(serde_json::Value::as_str);
+    let text = text.ok_or_else(|| format!("`config.{key}` is missing: the plugin asks to reach it"))?;
+    url::Url::parse(text).map_err(|error| format!("`config.{key}` is not a URL: {error}"))
+}
+
+fn reach(egress: &config::Egress) -> Result<Reach, Reason> {
+    Reach::new(egress.scheme.as_str(), &egress.host, Some(egress.port), &egress.path_prefix)
+        .map_err(|error| format!("the grant for `{}`: {error}", egress.host))
+}
+
+fn grant(egress: &config::Egress) -> Result<Grant, Reason> {
+    let named = |error: &dyn std::fmt::Display| format!("the grant for `{}`: {error}", egress.host);
+    let methods =
+        Methods::parse(egress.methods.iter().map(String::as_str)).map_err(|e| named(&e))?;
+    let mut grant = Grant::new(reach(egress)?, methods).at(egress.reach.addresses.clone());
+    if let Some(address) = egress.reach.resolve.get(&egress.host) {
+        grant = grant.resolve_to(*address).map_err(|e| named(&e))?;
+    }
+    if let Some(ca) = &egress.reach.ca {
+        grant = grant.trusting(trust(ca)?);
+    }
+    if let Some(tls) = &egress.client_certificate {
+        let chain = std::fs::read(&tls.certificate)
+            .map_err(|error| format!("{}: {error}", tls.certificate.display()))?;
+        let key = load(&tls.key)?;
+        let identity = ClientIdentity::from_pem(&chain, &key).map_err(|e| named(&e))?;
+        grant = grant.presenting(Arc::new(identity));
+    }
+    Ok(grant)
+}
+
+/// Reads a bundle of certificate authorities.
+pub(super) fn trust(ca: &std::path::Path) -> Result<Trust, Reason> {
+    let bundle = std::fs::read(ca).map_err(|error| format!("{}: {error}", ca.display()))?;
+    Trust::from_pem(&bundle).map_err(|error| format!("{}: {error}", ca.display()))
+}
+
+fn load(secret: &config::SecretRef) -> Result<Secret, Reason> {
+    secret.load().map_err(|error| error.to_string())
+}
+
+/// The forms whose credential stands in the configuration, by reference.
+fn fixed(source: &config::CredentialSource) -> Result<(Form, Credential), Reason> {
+    use config::CredentialSource as From;
+    Ok(match source {
+        From::Bearer(token) => (Form::Bearer, Credential::Token(load(token)?)),
+        From::Header { name, value } => {
+            let header = name.parse().map_err(|_| format!("`{name}` is not a header name"))?;
+            let form = Form::Header { name: header, prefix: String::new() };
+            (form, Credential::Token(load(value)?))
+        }
+        From::Basic { user, password } => {
+            let password = load(password)?;
+            (Form::Basic, Credential::Password { user: user.clone(), password })
+        }
+        From::SigV4(keys) => sigv4(keys)?,
+        From::Target(name) => return Err(unknown_target(name)),
+    })
+}
+
+fn sigv4(keys: &config::SigV4) -> Result<(Form, Credential), Reason> {
+    let id = load(&keys.access_key_id)?;
+    let access_key_id = id.expose_str().ok_or("the access key id is not text")?.to_owned();
+    let credential = Credential::Aws {
+        access_key_id,
+        secret_access_key: load(&keys.secret_access_key)?,
+        session_token: keys.session_token.as_ref().map(load).transpose()?,
+    };
+    Ok((Form::SigV4 { region: keys.region.clone(), service: keys.service.clone() }, credential))
+}
+
+/// A credential from the configuration: always the same.
+#[derive(Debug)]
+struct Fixed(Arc<Credential>);
+
+impl CredentialSource for Fixed {
+    fn credential(
+        &self,
+        _: Instant,
+    ) -> symbolon_host::egress::BoxFuture<
+        '_,
+        Result<Arc<Credential>, symbolon_host::egress::SourceError>,
+    > {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+
+    fn invalidate(&self, _: &Arc<Credential>, status: http::StatusCode) {
+        tracing::warn!(%status, "the upstream does not take the configured credential");
+    }
+}
+
+fn limits(of: &config::CallLimits) -> Limits {
+    Limits {
+        memory_bytes: usize::try_from(of.memory).unwrap_or(usize::MAX),
+        cpu: of.cpu,
+        wall: of.timeout,
+        concurrency: of.concurrency,
+        ..Limits::default()
+    }
+}
+
+/// The network of one backend.
+#[derive(Debug)]
+struct Network {
+    client: Arc<EgressClient>,
+    injections: Arc<Injections>,
+    response: u64,
+    clock: Arc<dyn Clock>,
+}
+
+impl Outbound for Network {
+    fn hooks(&self, context: &CallContext) -> Box<dyn WasiHttpHooks> {
+        let left = context.deadline.saturating_sub(self.clock.elapsed());
+        let limits = EgressLimits { response_body: self.response, ..EgressLimits::default() };
+        let terms = Terms { deadline: Instant::now() + left, limits };
+        let (client, injections) = (self.client.clone(), self.injections.clone());
+        Box::new(Outgoing::new(client, injections, terms, self.clock.clone(), Arc::new(())))
+    }
+}

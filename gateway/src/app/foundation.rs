@@ -1,0 +1,206 @@
+//! What lasts: everything that a reload leaves alone, in the order in which it stands on itself.
+//!
+//! seal and store → our own keys → audit log → epochs, locks and the replay set → component host.
+//! Each step that fails is named with what to do; nothing is served before the last.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_core::audit::Anchor;
+use symbolon_core::clock::Clock;
+use symbolon_core::secret::Secret;
+use symbolon_host::egress::Network;
+use symbolon_host::engine::EngineSettings;
+use symbolon_host::{CompiledCache, Host};
+
+use super::StartError;
+use crate::audit::{AnchorError, Anchors, Journal, Parts};
+use crate::barriers::{Replays, Revocations};
+use crate::config::{self, Config, SecretRef};
+use crate::keyring::{self, Keyring};
+use crate::seal::{Seal, Source};
+use crate::store::{Key, Namespace, Options, SledStore, Store, Transaction};
+use crate::telemetry::{LogFormat, Metrics, Settings as TelemetrySettings, Telemetry};
+use crate::time::Ids;
+
+/// Everything that a reload leaves alone.
+#[derive(Debug)]
+pub struct Foundation {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub ids: Arc<Ids>,
+    /// The store.
+    pub store: Arc<SledStore>,
+    /// Our own keys.
+    pub keyring: Arc<Keyring>,
+    /// The audit log.
+    pub journal: Arc<Journal>,
+    /// Epochs and locks.
+    pub revocations: Arc<Revocations>,
+    /// One-shot tokens seen.
+    pub replays: Arc<Replays>,
+    /// The component host.
+    pub host: Arc<Host>,
+    /// Resolver and roots of outgoing requests.
+    pub network: Network,
+    /// Logs, metrics, traces.
+    pub telemetry: Arc<Telemetry>,
+}
+
+impl Foundation {
+    /// Opens everything that `config` names.
+    ///
+    /// # Errors
+    /// [`StartError`] of the first thing that refuses.
+    pub async fn open(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        network: Network,
+    ) -> Result<Self, StartError> {
+        let telemetry = Arc::new(telemetry(config, &network)?);
+        let store = open_store(config, clock.clone()).await?;
+        let source = seal_source(&config.seal.key)?;
+        let seal = Arc::new(Seal::open_or_create(&source, store.as_ref()).await?);
+        let settings = keyring::Settings {
+            assertion_issuer: config.assertions.origin.as_str().to_owned(),
+            policies: keyring::Policies::default(),
+        };
+        let keyring = Keyring::open(store.clone(), seal, clock.clone(), settings).await?;
+        let journal = open_journal(config, store.clone(), clock.clone()).await?;
+        let revocations = Revocations::open(store.clone()).await?;
+        let replays = Replays::new(store.clone(), clock.clone());
+        let host = open_host(config, &keyring)?;
+        Ok(Self {
+            ids: Arc::new(Ids::default()),
+            store,
+            keyring: Arc::new(keyring),
+            journal: Arc::new(journal),
+            revocations: Arc::new(revocations),
+            replays: Arc::new(replays),
+            host: Arc::new(host),
+            network,
+            telemetry,
+            clock,
+        })
+    }
+
+    /// The instruments.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        self.telemetry.metrics()
+    }
+}
+
+fn telemetry(config: &Config, network: &Network) -> Result<Telemetry, StartError> {
+    let settings = telemetry_settings(config);
+    let otlp = config.telemetry.otlp.as_ref().map(|url| super::otlp::exporter(url, network));
+    Ok(Telemetry::start(&settings, otlp.transpose()?.as_ref())?)
+}
+
+/// The settings of telemetry that `config` names.
+#[must_use]
+pub fn telemetry_settings(config: &Config) -> TelemetrySettings {
+    TelemetrySettings {
+        service_name: config.telemetry.service_name.clone(),
+        log: config.telemetry.log.clone(),
+        log_format: match config.telemetry.log_format {
+            config::LogFormat::Json => LogFormat::Json,
+            config::LogFormat::Text => LogFormat::Text,
+        },
+        queue: usize::try_from(config.telemetry.queue).unwrap_or(usize::MAX),
+    }
+}
+
+async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<SledStore>, StartError> {
+    let options =
+        Options { cache_capacity: config.store.cache, ..Options::at(config.store.path.clone()) };
+    let opened = tokio::task::spawn_blocking(move || SledStore::open(&options, clock)).await;
+    Ok(Arc::new(opened.map_err(|_| StartError::Interrupted)??))
+}
+
+/// Where the seal is. A systemd credential is a file in the directory that systemd names.
+fn seal_source(key: &SecretRef) -> Result<Source, StartError> {
+    match key {
+        SecretRef::File(path) => Ok(Source::File(path.clone())),
+        SecretRef::Credential(name) => {
+            let directory =
+                config::variable("CREDENTIALS_DIRECTORY").ok_or(StartError::NoCredentials)?;
+            Ok(Source::Credential(PathBuf::from(directory).join(name)))
+        }
+        SecretRef::Environment(_) => Err(StartError::NoCredentials),
+    }
+}
+
+async fn open_journal(
+    config: &Config,
+    store: Arc<SledStore>,
+    clock: Arc<dyn Clock>,
+) -> Result<Journal, StartError> {
+    let settings = crate::audit::Settings {
+        rotate_bytes: config.audit.rotate_at,
+        reserve_bytes: config.audit.reserve,
+        deadline: config.audit.deadline,
+        window: config.audit.window,
+        ..crate::audit::Settings::in_directory(config.audit.directory.clone())
+    };
+    let anchor = read_anchor(store.as_ref()).await?;
+    let parts = Parts { clock, anchors: Arc::new(StoreAnchors(store)), anchor };
+    let runtime = tokio::runtime::Handle::current();
+    let started = tokio::task::spawn_blocking(move || {
+        let _entered = runtime.enter();
+        Journal::start(&settings, parts)
+    });
+    let (journal, resumption) = started.await.map_err(|_| StartError::Interrupted)??;
+    tracing::info!(?resumption, "the audit log is open");
+    Ok(journal)
+}
+
+/// The newest head of the audit chain that the store remembers.
+///
+/// # Errors
+/// [`StartError`] if the store cannot be read or holds something else there.
+pub async fn read_anchor(store: &dyn Store) -> Result<Option<Anchor>, StartError> {
+    match store.get(&anchor_key()).await? {
+        None => Ok(None),
+        Some(bytes) => Anchor::from_bytes(&bytes).map(Some).ok_or(StartError::Anchor),
+    }
+}
+
+fn anchor_key() -> Key {
+    Namespace::Audit.key("journal")
+}
+
+/// Remembers the audit chain's head in the store.
+struct StoreAnchors(Arc<SledStore>);
+
+impl Anchors for StoreAnchors {
+    fn commit(
+        &self,
+        anchor: Anchor,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), AnchorError>> + Send + '_>> {
+        Box::pin(async move {
+            let write = Transaction::new().put(anchor_key(), anchor.to_bytes().to_vec());
+            self.0.commit(write).await.map_err(|error| AnchorError(Box::new(error)))
+        })
+    }
+}
+
+/// The component host, with compiled code kept under a key of our own.
+fn open_host(config: &Config, keyring: &Keyring) -> Result<Host, StartError> {
+    let key = Secret::new(keyring.code_mac_key().tag("compiled code cache", b""));
+    let cache = match &config.plugins.cache {
+        Some(directory) => Some(CompiledCache::open(directory, &key)?),
+        None => None,
+    };
+    let largest = |limits: &config::CallLimits| usize::try_from(limits.memory).unwrap_or(usize::MAX);
+    let backends = config.backends.values().map(|backend| largest(&backend.limits));
+    let targets = config.targets.values().map(|target| largest(&target.limits));
+    let memory_bytes = backends.chain(targets).max().unwrap_or(64 << 20).max(64 << 20);
+    let settings = EngineSettings { memory_bytes, ..EngineSettings::default() };
+    Ok(Host::start(&settings, cache, symbolon_host::admit::MAX_COMPONENT_BYTES)?)
+}
+
+/// How often our own keys are looked after.
+pub(super) const KEY_TICK: Duration = Duration::from_secs(60);

@@ -1,0 +1,272 @@
+//! The operations of the admin listener, carried out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use symbolon_core::audit::{AdminEvent, Outcome};
+use symbolon_core::clock::Clock;
+use symbolon_core::error::Kind;
+use symbolon_core::policy::{AdminPermit, Administrator, Denial};
+use symbolon_host::Entry;
+
+use super::{App, StartError};
+use crate::admin::{Answer, Operation, OperationError, Operator, Whom};
+use crate::audit::JournalError;
+use crate::config::Change;
+use crate::keyring;
+use crate::line::authenticate::Freshness;
+
+impl Operator for App {
+    fn decide(
+        &self,
+        administrator: &Administrator,
+        operation: &Operation,
+    ) -> Result<AdminPermit, Denial> {
+        let now = self.foundation.clock.now();
+        let world = self.line.world.load();
+        world.bundle.decide_administration(administrator, operation.name(), now)
+    }
+
+    async fn record(&self, event: &AdminEvent<'_>) -> Result<(), JournalError> {
+        self.foundation.journal.event(event).await.map(drop)
+    }
+
+    async fn carry_out(
+        &self,
+        _permit: &AdminPermit,
+        operation: Operation,
+    ) -> Result<Answer, OperationError> {
+        match operation {
+            Operation::Status => Ok(plain(self.status())),
+            Operation::Reload => self.reload_reported().await,
+            Operation::Plugins => Ok(plain(self.plugin_list())),
+            Operation::Issuers => Ok(plain(self.issuer_list())),
+            Operation::Metrics => Ok(Answer::Page(self.foundation.telemetry.page())),
+            Operation::Locks => Ok(plain(json!({ "locks": self.foundation.revocations.locks() }))),
+            Operation::Lock(whom) => self.lock(&whom, true).await,
+            Operation::Unlock(whom) => self.lock(&whom, false).await,
+            Operation::RevokeSessions(whom) => self.revoke_sessions(&whom).await,
+            Operation::RotateKeys => self.rotate_keys().await,
+            Operation::HashValue(value) => {
+                let hash = self.line.audit_key().hash_value(value.as_bytes());
+                Ok(plain(json!({ "hash": hash })))
+            }
+        }
+    }
+}
+
+fn plain(value: Value) -> Answer {
+    Answer::Json(value, BTreeMap::new())
+}
+
+fn failed(error: &dyn std::error::Error, code: &'static str) -> OperationError {
+    OperationError { kind: Kind::Unavailable, code, detail: chain(error) }
+}
+
+/// An error with all its causes, for administrators.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+impl App {
+    fn status(&self) -> Value {
+        let world = self.line.world.load();
+        let entries = world.dispatcher.catalog().entries();
+        let degraded: Vec<_> = entries
+            .iter()
+            .filter_map(|(name, entry)| match entry {
+                Entry::Degraded { reason } => Some(json!({ "backend": name, "reason": reason })),
+                Entry::Ready(_) => None,
+            })
+            .collect();
+        let keys = self.foundation.keyring.status();
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                json!({
+                    "kind": key.kind.as_str(),
+                    "id": key.id,
+                    "stage": key.stage,
+                    "created_at": key.created_at.to_string(),
+                })
+            })
+            .collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime_seconds": self.foundation.clock.elapsed().as_secs(),
+            "ready": self.line.is_ready(),
+            "audit": format!("{:?}", self.foundation.journal.health()),
+            "policy_bundle": world.bundle.digest(),
+            "backends": entries.len(),
+            "degraded": degraded,
+            "keys": keys,
+        })
+    }
+
+    fn plugin_list(&self) -> Value {
+        let plugins = self.plugins();
+        let components: Vec<_> = plugins
+            .components()
+            .iter()
+            .map(|component| {
+                let known = component.inspection.as_ref();
+                json!({
+                    "file": component.path,
+                    "name": known.map(|inspection| inspection.manifest.name.as_str()),
+                    "version": known.map(|inspection| &inspection.manifest.version),
+                    "digest": known.map(|inspection| inspection.digest.to_string()),
+                    "problem": component.admitted.as_ref().err(),
+                })
+            })
+            .collect();
+        let world = self.line.world.load();
+        let backends = world.dispatcher.catalog().entries();
+        let backends: BTreeMap<_, _> = backends
+            .iter()
+            .map(|(name, entry)| {
+                let state = match entry {
+                    Entry::Ready(generation) => json!({
+                        "state": "ready",
+                        "plugin": generation.plugin().as_str(),
+                        "version": generation.manifest().version,
+                        "digest": generation.digest().to_string(),
+                        "breaker": format!("{:?}", generation.breaker()),
+                    }),
+                    Entry::Degraded { reason } => json!({ "state": "degraded", "reason": reason }),
+                };
+                (name.as_str().to_owned(), state)
+            })
+            .collect();
+        json!({ "components": components, "backends": backends })
+    }
+
+    fn issuer_list(&self) -> Value {
+        let world = self.line.world.load();
+        let keys = world.authenticator.keys();
+        let mut issuers: Vec<_> = keys
+            .iter()
+            .map(|(alias, keys)| {
+                let current = keys.current();
+                let ids: Vec<_> = current
+                    .iter()
+                    .flat_map(|set| set.key_ids().map(|id| id.unwrap_or("-").to_owned()))
+                    .collect();
+                let age = match keys.freshness() {
+                    Freshness::Held(age) => Some(age.as_secs()),
+                    Freshness::Missing => None,
+                };
+                let rules = keys.rules();
+                json!({
+                    "alias": alias,
+                    "issuer": rules.issuer,
+                    "profile": rules.profile.name(),
+                    "audiences": rules.audiences,
+                    "keys": ids,
+                    "keys_age_seconds": age,
+                    "usable": current.is_some(),
+                })
+            })
+            .collect();
+        issuers.sort_by_key(|issuer| issuer["alias"].to_string());
+        json!({ "issuers": issuers })
+    }
+
+    async fn reload_reported(&self) -> Result<Answer, OperationError> {
+        match Box::pin(self.reload()).await {
+            Ok(changes) => {
+                let shown: Vec<_> = changes.iter().map(ToString::to_string).collect();
+                let details = BTreeMap::from([("changes", shown.join("; "))]);
+                Ok(Answer::Json(json!({ "changes": shown }), details))
+            }
+            Err(error) => Err(refused(&error)),
+        }
+    }
+
+    /// SIGHUP: nobody waits for the answer, so the log gets it, and the audit log as always.
+    pub(super) async fn reload_by_signal(self: &Arc<Self>) {
+        let begun = signal_event(Outcome::Allow, "begun", BTreeMap::new());
+        if let Err(error) = self.record(&begun).await {
+            tracing::error!(%error, "not reloaded: not on record");
+            return;
+        }
+        let (event, text) = match Box::pin(self.reload()).await {
+            Ok(changes) => {
+                let text = changes.iter().map(Change::to_string).collect::<Vec<_>>().join("; ");
+                tracing::info!(changes = text, "reloaded");
+                (signal_event(Outcome::Allow, "done", BTreeMap::new()), text)
+            }
+            Err(error) => {
+                let text = chain(&error);
+                tracing::error!(error = text, "not reloaded: the configuration in force stays");
+                (signal_event(Outcome::Error, "refused", BTreeMap::new()), text)
+            }
+        };
+        let event = AdminEvent { details: BTreeMap::from([("result", text)]), ..event };
+        if let Err(error) = self.record(&event).await {
+            tracing::error!(%error, "the reload's outcome is not on record");
+        }
+    }
+
+    async fn lock(&self, whom: &Whom, on: bool) -> Result<Answer, OperationError> {
+        let revocations = &self.foundation.revocations;
+        let now = self.foundation.clock.now();
+        let done = match whom {
+            Whom::Principal(identity) if on => revocations.lock_principal(identity, now).await,
+            Whom::Principal(identity) => revocations.unlock_principal(identity).await,
+            Whom::Issuer(issuer) if on => revocations.lock_issuer(issuer, now).await,
+            Whom::Issuer(issuer) => revocations.unlock_issuer(issuer).await,
+            Whom::Everybody => return Err(refused_whom()),
+        };
+        done.map_err(|error| failed(&error, error.code()))?;
+        Ok(plain(json!({ "whom": whom.to_string(), "locked": on })))
+    }
+
+    async fn revoke_sessions(&self, whom: &Whom) -> Result<Answer, OperationError> {
+        let revocations = &self.foundation.revocations;
+        let now = self.foundation.clock.now();
+        let done = match whom {
+            Whom::Principal(identity) => revocations.end_principal(identity, now).await,
+            Whom::Issuer(issuer) => revocations.end_issuer(issuer, now).await,
+            Whom::Everybody => revocations.end_everybody(now).await,
+        };
+        done.map_err(|error| failed(&error, error.code()))?;
+        Ok(plain(json!({ "whom": whom.to_string(), "issued_until": now.to_string() })))
+    }
+
+    async fn rotate_keys(&self) -> Result<Answer, OperationError> {
+        let mut made = BTreeMap::new();
+        for kind in keyring::Kind::ALL {
+            let id = self.foundation.keyring.rotate(kind).await;
+            let id = id.map_err(|error| failed(&error, error.code()))?;
+            made.insert(kind.as_str(), id);
+        }
+        let details = made.iter().map(|(kind, id)| (*kind, id.clone())).collect();
+        Ok(Answer::Json(json!({ "keys": made }), details))
+    }
+}
+
+fn signal_event(
+    outcome: Outcome,
+    code: &'static str,
+    details: BTreeMap<&'static str, String>,
+) -> AdminEvent<'static> {
+    AdminEvent {
+        administrator: "symbolon",
+        operation: "reload",
+        object: Some("SIGHUP"),
+        outcome,
+        code,
+        details,
+    }
+}
+
+fn refused(error: &StartError) -> OperationError {
+    OperationError { kind: Kind::Malformed, code: "refused", detail: chain(error) }
+}
+
+fn refused_whom() -> OperationError {
+    let detail = "a lock is on a `principal` or an `issuer`".to_owned();
+    OperationError { kind: Kind::Malformed, code: "malformed", detail }
+}

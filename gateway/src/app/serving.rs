@@ -1,0 +1,211 @@
+//! Listeners and signals: from a configuration to requests answered, and back to silence.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_core::clock::Clock;
+use symbolon_host::egress::Network;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{App, StartError};
+use crate::admin::{Administration, AdminSocket};
+use crate::config::{self, Config};
+use crate::line::discovery::Discovery;
+use crate::listen::{Certificate, Limits, Listener, Settings};
+use crate::time::SystemClock;
+
+/// How often the certificate's files are looked at.
+const CERTIFICATE_WATCH: Duration = Duration::from_secs(30);
+/// Admin operations may take longer than requests: a reload compiles components.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The gateway with its listeners bound.
+#[derive(Debug)]
+pub struct Bound {
+    /// The gateway.
+    pub app: Arc<App>,
+    main: Vec<TcpListener>,
+    discovery: Vec<TcpListener>,
+    certificate: Option<Arc<Certificate>>,
+    discovery_certificate: Option<Arc<Certificate>>,
+    socket: AdminSocket,
+}
+
+/// Serves `config` until SIGTERM or SIGINT; SIGHUP reloads.
+///
+/// # Errors
+/// [`StartError`] if the gateway does not start.
+pub async fn serve(config: Config) -> Result<(), StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let network = Network::system()?;
+    let bound = Box::pin(Bound::start(config, clock, network)).await?;
+    let settings = super::foundation::telemetry_settings(&bound.app.config());
+    bound.app.foundation.telemetry.subscribe(&settings)?;
+    let stop = CancellationToken::new();
+    let watch = bound.app.tasks.spawn(signals(bound.app.clone(), stop.clone()));
+    for address in bound.addresses() {
+        tracing::info!(%address, "listening");
+    }
+    bound.run(stop).await;
+    watch.abort();
+    Ok(())
+}
+
+impl Bound {
+    /// Starts the gateway and binds its listeners; nothing is accepted yet.
+    ///
+    /// # Errors
+    /// [`StartError`] of the first thing that refuses.
+    pub async fn start(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        network: Network,
+    ) -> Result<Self, StartError> {
+        let certificate = certificate(config.server.tls.as_ref())?;
+        let discovery = config.server.discovery.as_ref();
+        let discovery_certificate = certificate_of(discovery)?;
+        let main = bind(&config.server.listen).await?;
+        let discovery = match discovery {
+            Some(discovery) => bind(&discovery.listen).await?,
+            None => Vec::new(),
+        };
+        let socket = AdminSocket::bind(&config.admin.socket)?;
+        let app = Box::pin(App::start(config, clock, network)).await?;
+        Ok(Self { app, main, discovery, certificate, discovery_certificate, socket })
+    }
+
+    /// The addresses of the main listeners, with the ports that were bound.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.main.iter().filter_map(|tcp| tcp.local_addr().ok()).collect()
+    }
+
+    /// The addresses of the discovery-only listeners.
+    #[must_use]
+    pub fn discovery_addresses(&self) -> Vec<SocketAddr> {
+        self.discovery.iter().filter_map(|tcp| tcp.local_addr().ok()).collect()
+    }
+
+    /// Serves until `stop`, drains, and shuts the house down.
+    pub async fn run(self, stop: CancellationToken) {
+        let settings = Arc::new(settings(&self.app.config()));
+        let listeners = TaskTracker::new();
+        for tcp in self.main {
+            let listener = Listener {
+                tcp,
+                tls: self.certificate.clone(),
+                settings: settings.clone(),
+                handler: self.app.line.clone(),
+            };
+            listeners.spawn(listener.run(stop.clone()));
+        }
+        let public = Arc::new(Discovery(self.app.line.clone()));
+        for tcp in self.discovery {
+            let (tls, handler) = (self.discovery_certificate.clone(), public.clone());
+            let listener = Listener { tcp, tls, settings: settings.clone(), handler };
+            listeners.spawn(listener.run(stop.clone()));
+        }
+        let admin = Arc::new(Administration(self.app.clone()));
+        let limits = Limits { request_timeout: ADMIN_TIMEOUT, ..settings.limits };
+        listeners.spawn(self.socket.run(admin, limits, stop.clone()));
+        if let Some(certificate) = &self.certificate {
+            self.app.chore(watch_certificate(self.app.clone(), certificate.clone()));
+        }
+        listeners.close();
+        listeners.wait().await;
+        self.app.shut_down().await;
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let server = &config.server;
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    Settings {
+        limits: Limits {
+            handshake_timeout: server.handshake_timeout,
+            header_timeout: server.header_timeout,
+            body_timeout: server.body_timeout,
+            request_timeout: server.request_timeout,
+            max_header_bytes: size(server.max_header_bytes),
+            max_body_bytes: size(server.max_body_bytes),
+        },
+        max_connections: count(server.max_connections),
+        max_connections_per_source: count(server.max_connections_per_source),
+        proxy_protocol_from: server.proxy_protocol_from.clone(),
+        forwarded_from: server.forwarded_from.clone(),
+        drain_timeout: server.drain_timeout,
+    }
+}
+
+async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let bound = TcpListener::bind(address).await;
+        listeners.push(bound.map_err(|source| StartError::Listen { address: *address, source })?);
+    }
+    Ok(listeners)
+}
+
+fn certificate(tls: Option<&config::Tls>) -> Result<Option<Arc<Certificate>>, StartError> {
+    let Some(tls) = tls else { return Ok(None) };
+    let key = tls.key.load()?;
+    Ok(Some(Arc::new(Certificate::load(&tls.certificate, &key)?)))
+}
+
+fn certificate_of(
+    discovery: Option<&config::Discovery>,
+) -> Result<Option<Arc<Certificate>>, StartError> {
+    certificate(discovery.and_then(|discovery| discovery.tls.as_ref()))
+}
+
+/// Takes a new certificate up when its file changes: what renews certificates writes files, and
+/// tells nobody.
+async fn watch_certificate(app: Arc<App>, certificate: Arc<Certificate>) {
+    let Some(tls) = app.config().server.tls.clone() else { return };
+    let changed = |path: &std::path::Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
+    let mut seen = changed(&tls.certificate);
+    loop {
+        tokio::time::sleep(CERTIFICATE_WATCH).await;
+        let now = changed(&tls.certificate);
+        if now == seen {
+            continue;
+        }
+        let replaced = tls.key.load().map_err(StartError::from).and_then(|key| {
+            certificate.replace(&tls.certificate, &key).map_err(StartError::from)
+        });
+        match replaced {
+            Ok(()) => {
+                seen = now;
+                tracing::info!("the certificate was replaced");
+            }
+            // The key may not be there yet: looked at again next time.
+            Err(error) => tracing::error!(%error, "the new certificate is not usable"),
+        }
+    }
+}
+
+/// SIGHUP reloads; SIGTERM and SIGINT drain.
+async fn signals(app: Arc<App>, stop: CancellationToken) {
+    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::hangup()),
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!("signals cannot be received; the gateway stops");
+        return stop.cancel();
+    };
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => app.reload_by_signal().await,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    tracing::info!("draining");
+    stop.cancel();
+}

@@ -1,0 +1,284 @@
+//! From a configuration to a [`World`]: what a reload replaces as one.
+//!
+//! INVARIANT: a world is built whole before it is put in force, or not at all. What belongs to one
+//! backend only (see `backends`) cannot stop it; what belongs to everybody (policies, issuers) does.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use symbolon_core::id::IssuerAlias;
+use symbolon_core::policy::{
+    AttributeType as PolicyType, BackendTerms, Bundle, Fault, IssuerTerms, Source, Vocabulary,
+};
+use symbolon_core::token::{
+    Algorithm, AttributeName, AttributeRule, AttributeType, ClaimMapping, IssuerRules, Issuers,
+    Owner, Pointer, Profile,
+};
+use symbolon_host::Catalog;
+use tokio_util::sync::CancellationToken;
+
+use super::StartError;
+use super::backends::{Builder, trust};
+use super::foundation::Foundation;
+use super::plugins::{Admissions, Plugins};
+use crate::config::{self, AttributeKind, Config};
+use crate::issuer::{self, Origins};
+use crate::line::ask::Public;
+use crate::line::authenticate::{Authenticator, KeySettings, KeySource, Keys, Standing, Way};
+use crate::line::dispatch::Dispatcher;
+use crate::line::limits::{Buckets, Quota};
+use crate::line::{Documents, World};
+
+/// Most principals whose rate is remembered.
+const PRINCIPALS: u64 = 100_000;
+
+/// The keys of an issuer, kept over reloads that leave its block alone.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    block: String,
+    pub(super) keys: Arc<Keys>,
+    pub(super) stop: CancellationToken,
+}
+
+/// All keys in use.
+pub(super) type KeptKeys = HashMap<IssuerAlias, Kept>;
+
+/// A world and what goes with it.
+pub(super) struct Built {
+    pub(super) world: World,
+    pub(super) keys: KeptKeys,
+    pub(super) plugins: Plugins,
+}
+
+/// Builds the world of `config`. Keys of issuers that did not change are taken from `before`.
+pub(super) async fn build(
+    config: &Config,
+    foundation: &Foundation,
+    admissions: &Admissions,
+    before: &KeptKeys,
+) -> Result<Built, StartError> {
+    let bundle = bundle(config)?;
+    let (issuers, keys) = issuers(config, foundation, before)?;
+    let plugins = plugins(config, foundation, admissions).await;
+    let entries = Box::pin(Builder::new(foundation, config, &plugins).backends()).await;
+    let (clock, metrics) = (foundation.clock.clone(), foundation.metrics());
+    let standing = Standing {
+        revocations: foundation.revocations.clone(),
+        replays: foundation.replays.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+    };
+    let in_use = keys.iter().map(|(alias, kept)| (alias.clone(), kept.keys.clone())).collect();
+    let limits = &config.limits;
+    let world = World {
+        authenticator: Authenticator::new(issuers, in_use, limits.token_cache, standing),
+        bundle,
+        dispatcher: Dispatcher::new(Arc::new(Catalog::new(entries)), clock.clone(), metrics),
+        documents: documents(config, foundation),
+        per_principal: Buckets::new(quota(limits.per_principal), PRINCIPALS, clock.clone()),
+        per_issuer: Buckets::new(quota(limits.per_issuer), PRINCIPALS, clock),
+        request_timeout: config.server.request_timeout,
+    };
+    Ok(Built { world, keys, plugins })
+}
+
+pub(super) fn quota(rate: config::Rate) -> Quota {
+    Quota { rate: rate.rate, burst: rate.burst }
+}
+
+async fn plugins(config: &Config, foundation: &Foundation, admissions: &Admissions) -> Plugins {
+    let backends = config.backends.values().map(|backend| &backend.plugin);
+    let targets = config.targets.values().map(|target| &target.plugin);
+    let wanted: Vec<_> = backends.chain(targets).collect();
+    Plugins::load(&config.plugins.directory, &wanted, &foundation.host, admissions).await
+}
+
+/// Where the gateway's issuers are, by the configuration.
+#[must_use]
+pub fn origins(config: &Config) -> Origins {
+    Origins {
+        access: config.server.public_origin.as_str().to_owned(),
+        assertions: config.assertions.origin.as_str().to_owned(),
+    }
+}
+
+fn documents(config: &Config, foundation: &Foundation) -> Documents {
+    let origins = origins(config);
+    let keyring = foundation.keyring.clone();
+    Documents::new(move |public| match public {
+        Public::Configuration => issuer::document(&issuer::access_configuration(&origins)),
+        Public::AssertionConfiguration => {
+            issuer::document(&issuer::assertion_configuration(&origins))
+        }
+        Public::Keys => issuer::document(&keyring.access_jwks()),
+        Public::AssertionKeys => issuer::document(&keyring.assertion_jwks()),
+        Public::Health | Public::Ready => Bytes::new(),
+    })
+}
+
+/// The policies of the configuration.
+///
+/// # Errors
+/// [`StartError::Policies`] with every fault.
+pub fn bundle(config: &Config) -> Result<Bundle, StartError> {
+    let files = config.policies.sources().map_err(StartError::PolicyFiles)?;
+    let read = |file: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(file)?;
+        Ok(Source { file: file.display().to_string(), text })
+    };
+    let sources = files.iter().map(read).collect::<Result<Vec<_>, std::io::Error>>();
+    let sources = sources.map_err(StartError::PolicyFiles)?;
+    Bundle::load(&sources, &vocabulary(config)).map_err(StartError::Policies)
+}
+
+/// What policies can speak of.
+fn vocabulary(config: &Config) -> Vocabulary {
+    let backends = config.backends.keys().map(|name| (name.clone(), BackendTerms::default()));
+    let targets = config.targets.iter().map(|(name, target)| (name.clone(), Some(target.ttl)));
+    let issuers = config.issuers.iter().map(|(alias, issuer)| {
+        let attributes = issuer.attributes.iter();
+        let attributes = attributes.map(|(name, rule)| (name.clone(), policy_type(rule.kind)));
+        (alias.clone(), IssuerTerms { profile: issuer.profile, attributes: attributes.collect() })
+    });
+    Vocabulary {
+        issuers: issuers.collect(),
+        backends: backends.collect::<BTreeMap<_, _>>(),
+        targets: targets.collect(),
+        service_uid: Some(rustix::process::geteuid().as_raw()),
+        ttl_max: config.policies.ttl_max,
+        max_unscoped: usize::try_from(config.policies.unscoped_cap).unwrap_or(usize::MAX),
+    }
+}
+
+fn policy_type(kind: AttributeKind) -> PolicyType {
+    match kind {
+        AttributeKind::String => PolicyType::String,
+        AttributeKind::Long => PolicyType::Long,
+        AttributeKind::Bool => PolicyType::Bool,
+        AttributeKind::Strings => PolicyType::Strings,
+    }
+}
+
+fn issuers(
+    config: &Config,
+    foundation: &Foundation,
+    before: &KeptKeys,
+) -> Result<(Issuers, KeptKeys), StartError> {
+    let mut kept = KeptKeys::new();
+    for (alias, issuer) in &config.issuers {
+        let block = format!("{issuer:?}");
+        let same = before.get(alias).filter(|kept| kept.block == block).cloned();
+        let entry = match same {
+            Some(entry) => entry,
+            None => Kept {
+                keys: Arc::new(keys(alias, issuer, foundation)?),
+                block,
+                stop: CancellationToken::new(),
+            },
+        };
+        kept.insert(alias.clone(), entry);
+    }
+    let rules = kept.values().map(|entry| entry.keys.rules().clone());
+    let issuers = Issuers::new(rules).map_err(|(alias, error)| issuer_error(&alias, &error))?;
+    Ok((issuers, kept))
+}
+
+fn issuer_error(alias: &IssuerAlias, error: &dyn std::fmt::Display) -> StartError {
+    StartError::Issuer { alias: alias.clone(), reason: error.to_string() }
+}
+
+fn keys(
+    alias: &IssuerAlias,
+    issuer: &config::Issuer,
+    foundation: &Foundation,
+) -> Result<Keys, StartError> {
+    let rules = rules(alias, issuer)?;
+    let failed = |reason: String| StartError::Issuer { alias: alias.clone(), reason };
+    let ca = issuer.reach.ca.as_deref().map(trust).transpose().map_err(failed)?;
+    let settings = KeySettings {
+        source: source(issuer).map_err(failed)?,
+        way: Way {
+            network: foundation.network.clone(),
+            trust: ca,
+            addresses: issuer.reach.addresses.clone(),
+            resolve: issuer.reach.resolve.clone(),
+        },
+        refresh: issuer.refresh,
+        max_stale: issuer.max_stale,
+    };
+    let (clock, metrics) = (foundation.clock.clone(), foundation.metrics());
+    Keys::new(Arc::new(rules), settings, clock, metrics)
+        .map_err(|error| issuer_error(alias, &format!("{error}: {}", cause(&error))))
+}
+
+fn cause(error: &dyn std::error::Error) -> String {
+    error.source().map(ToString::to_string).unwrap_or_default()
+}
+
+fn source(issuer: &config::Issuer) -> Result<KeySource, String> {
+    Ok(match &issuer.keys {
+        config::Keys::Discovery => KeySource::Discovery { issuer: issuer.issuer.clone() },
+        config::Keys::Url(url) => {
+            KeySource::Url(url.as_str().parse().map_err(|_| "`keys.url` is not a URL".to_owned())?)
+        }
+        config::Keys::Inline(set) => KeySource::Inline(set.to_string().into_bytes()),
+        config::Keys::File(path) => KeySource::Inline(
+            std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
+        ),
+    })
+}
+
+/// The rules for tokens of one configured issuer.
+///
+/// # Errors
+/// [`StartError::Issuer`] if a part of the block is not what it must be.
+pub fn rules(alias: &IssuerAlias, issuer: &config::Issuer) -> Result<IssuerRules, StartError> {
+    let failed = |error: &dyn std::fmt::Display| issuer_error(alias, error);
+    let pointer = |text: &str| Pointer::parse(text).map_err(|error| failed(&error));
+    let owner = |owner: &config::Owner| {
+        Ok(Owner { claim: pointer(&owner.claim)?, allowed: owner.values.clone() })
+    };
+    let algorithm = |name: &&'static str| {
+        Algorithm::parse(name).ok_or_else(|| failed(&format!("unknown algorithm `{name}`")))
+    };
+    let mut rules = IssuerRules::new(alias.clone(), &issuer.issuer, issuer.audiences.clone());
+    rules.profile = Profile::Oidc;
+    rules.single_audience = issuer.single_audience;
+    rules.algorithms = issuer.algorithms.iter().map(algorithm).collect::<Result<_, _>>()?;
+    if !issuer.types.is_empty() {
+        rules.untyped = false;
+        rules.types.clone_from(&issuer.types);
+    }
+    rules.max_token_bytes = usize::try_from(issuer.max_token_bytes).unwrap_or(usize::MAX);
+    rules.max_lifetime = issuer.max_lifetime;
+    rules.leeway = issuer.leeway;
+    rules.one_shot = issuer.one_shot;
+    rules.owners = issuer.owners.iter().map(owner).collect::<Result<_, _>>()?;
+    rules.subject_claim = pointer(&issuer.subject)?;
+    rules.attributes = mapping(issuer).map_err(|error| failed(&error))?;
+    Ok(rules)
+}
+
+fn mapping(issuer: &config::Issuer) -> Result<ClaimMapping, String> {
+    let rule = |(name, attribute): (&String, &config::Attribute)| {
+        Ok(AttributeRule {
+            name: AttributeName::parse(name).map_err(|error| error.to_string())?,
+            claim: Pointer::parse(&attribute.claim).map_err(|error| error.to_string())?,
+            kind: match attribute.kind {
+                AttributeKind::String => AttributeType::String,
+                AttributeKind::Long => AttributeType::Long,
+                AttributeKind::Bool => AttributeType::Bool,
+                AttributeKind::Strings => AttributeType::Strings,
+            },
+            required: attribute.required,
+        })
+    };
+    let rules = issuer.attributes.iter().map(rule).collect::<Result<Vec<_>, String>>()?;
+    ClaimMapping::new(rules).map_err(|error| error.to_string())
+}
+
+/// The faults of policies, a line each.
+pub(super) fn faults(faults: &[Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}

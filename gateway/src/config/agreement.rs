@@ -1,0 +1,211 @@
+//! Whether the parts of a configuration agree with each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use symbolon_core::id::TargetName;
+
+use super::backends::{CredentialSource, Credentials};
+use super::cursor::Document;
+use super::fault::Problem;
+use super::issuers::Keys;
+use super::server::Tls;
+use super::url::Endpoint;
+use super::{Config, SecretRef, spelling};
+
+/// Issuers whose tokens strangers can have too, each with the claim that says whose they are. To
+/// believe one without naming an owner is to believe everybody with an account there.
+const SHARED: &[(&str, &str)] = &[
+    ("https://token.actions.githubusercontent.com", "/repository_owner_id"),
+    ("https://gitlab.com", "/namespace_id"),
+    ("https://accounts.google.com", "/sub"),
+    ("https://app.terraform.io", "/terraform_organization_id"),
+    ("https://login.microsoftonline.com/common/v2.0", "/tid"),
+    ("https://login.microsoftonline.com/organizations/v2.0", "/tid"),
+];
+
+/// Records what does not agree.
+pub(super) fn check(config: &Config, document: &Document<'_>) {
+    issuers_are_distinct(config, document);
+    issuers_are_not_ourselves(config, document);
+    shared_issuers_name_owners(config, document);
+    discovery_needs_a_url(config, document);
+    targets_exist(config, document);
+    targets_end(config, document);
+    listeners_are_distinct(config, document);
+}
+
+fn issuers_are_distinct(config: &Config, document: &Document<'_>) {
+    let mut seen = BTreeMap::new();
+    for (alias, issuer) in &config.issuers {
+        if let Some(first) = seen.insert(issuer.issuer.as_str(), alias) {
+            let message = format!("is registered already, as `{first}`");
+            let help = "one token must never belong to two issuers; merge the two blocks";
+            document
+                .fault(&format!("issuers.{alias}.issuer"), Problem::new(message).with_help(help));
+        }
+    }
+}
+
+/// An assertion goes to clouds. If it were accepted here as well, whoever received one could come
+/// back with it as the gateway itself.
+fn issuers_are_not_ourselves(config: &Config, document: &Document<'_>) {
+    let ours = [config.assertions.origin.as_str(), config.server.public_origin.as_str()];
+    for (alias, issuer) in &config.issuers {
+        if ours.contains(&issuer.issuer.trim_end_matches('/')) {
+            let problem = Problem::new("is the gateway itself").with_help(
+                "its own access tokens are accepted without being registered, its assertions never",
+            );
+            document.fault(&format!("issuers.{alias}.issuer"), problem);
+        }
+    }
+}
+
+fn shared_issuers_name_owners(config: &Config, document: &Document<'_>) {
+    for (alias, issuer) in config.issuers.iter().filter(|(_, issuer)| issuer.owners.is_empty()) {
+        let shared = SHARED.iter().find(|(name, _)| issuer.issuer.starts_with(name));
+        if let Some((_, claim)) = shared {
+            let problem = Problem::new("is missing: this issuer also signs for strangers")
+                .with_help(format!(
+                    "add `owners = [{{ claim = \"{claim}\", values = [\"…\"] }}]` with your own ids"
+                ));
+            document.fault(&format!("issuers.{alias}.owners"), problem);
+        }
+    }
+}
+
+fn discovery_needs_a_url(config: &Config, document: &Document<'_>) {
+    for (alias, issuer) in &config.issuers {
+        let Keys::Discovery = issuer.keys else { continue };
+        if let Err(problem) = Endpoint::parse(&issuer.issuer) {
+            let message =
+                format!("needs the issuer to be a URL, which it is not: {}", problem.message);
+            document.fault(&format!("issuers.{alias}.keys.discovery"), Problem::new(message));
+        }
+    }
+}
+
+fn targets_exist(config: &Config, document: &Document<'_>) {
+    for (key, target) in references(config) {
+        if config.targets.contains_key(target) {
+            continue;
+        }
+        let known: Vec<&str> = config.targets.keys().map(TargetName::as_str).collect();
+        let help = match spelling::nearest(target.as_str(), &known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("add a table `[targets.{target}]`"),
+        };
+        document
+            .fault(&key, Problem::new(format!("there is no target `{target}`")).with_help(help));
+    }
+}
+
+/// A target whose credential comes, by however many steps, from itself could never be used.
+fn targets_end(config: &Config, document: &Document<'_>) {
+    let mut reported = BTreeSet::new();
+    for start in config.targets.keys() {
+        let mut trail = vec![start];
+        while let Some(next) = trail.last().and_then(|last| credential_of(config, last)) {
+            if next == start && reported.is_disjoint(&trail.iter().copied().collect()) {
+                reported.extend(trail.iter().copied());
+                trail.push(next);
+                let circle = trail.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" → ");
+                let problem = Problem::new(format!("goes in a circle: {circle}"));
+                document.fault(&format!("targets.{start}.credentials.target"), problem);
+                break;
+            }
+            if trail.contains(&next) {
+                break;
+            }
+            trail.push(next);
+        }
+    }
+}
+
+fn credential_of<'c>(config: &'c Config, target: &TargetName) -> Option<&'c TargetName> {
+    target_in(config.targets.get(target)?.credentials.as_ref()?)
+}
+
+fn target_in(credentials: &Credentials) -> Option<&TargetName> {
+    match &credentials.source {
+        CredentialSource::Target(target) => Some(target),
+        CredentialSource::Bearer(_)
+        | CredentialSource::Header { .. }
+        | CredentialSource::Basic { .. }
+        | CredentialSource::SigV4(_) => None,
+    }
+}
+
+fn listeners_are_distinct(config: &Config, document: &Document<'_>) {
+    let discovery = config.server.discovery.iter().flat_map(|discovery| &discovery.listen);
+    for (index, address) in discovery.enumerate() {
+        if config.server.listen.contains(address) {
+            let problem = Problem::new(format!("`{address}` is taken by `server.listen`"));
+            document.fault(&format!("server.discovery.listen[{index}]"), problem);
+        }
+    }
+}
+
+fn references(config: &Config) -> impl Iterator<Item = (String, &TargetName)> {
+    holders(config).filter_map(|(holder, credentials)| {
+        Some((format!("{holder}.credentials.target"), target_in(credentials)?))
+    })
+}
+
+fn holders(config: &Config) -> impl Iterator<Item = (String, &Credentials)> {
+    let backends = config
+        .backends
+        .iter()
+        .map(|(name, backend)| (format!("backends.{name}"), &backend.credentials));
+    let targets = config
+        .targets
+        .iter()
+        .map(|(name, target)| (format!("targets.{name}"), &target.credentials));
+    backends.chain(targets).filter_map(|(key, held)| Some((key, held.as_ref()?)))
+}
+
+/// Every secret that the configuration refers to, with its key.
+pub(super) fn secrets(config: &Config) -> Vec<(String, &SecretRef)> {
+    let mut secrets = vec![("seal.key".to_owned(), &config.seal.key)];
+    let server = &config.server;
+    secrets.extend(server.tls.iter().map(|tls| ("server.tls.key".to_owned(), &tls.key)));
+    let discovery = server.discovery.iter().filter_map(|discovery| discovery.tls.as_ref());
+    secrets.extend(discovery.map(|tls| ("server.discovery.tls.key".to_owned(), &tls.key)));
+    for (holder, credentials) in holders(config) {
+        secrets.extend(secrets_in(&format!("{holder}.credentials"), &credentials.source));
+    }
+    for (key, tls) in client_certificates(config) {
+        secrets.push((key, &tls.key));
+    }
+    secrets
+}
+
+fn client_certificates(config: &Config) -> impl Iterator<Item = (String, &Tls)> {
+    let backends = config.backends.iter().map(|(name, b)| (format!("backends.{name}"), &b.egress));
+    let targets = config.targets.iter().map(|(name, t)| (format!("targets.{name}"), &t.egress));
+    backends.chain(targets).flat_map(|(holder, egress)| {
+        egress.iter().enumerate().filter_map(move |(index, grant)| {
+            let tls = grant.client_certificate.as_ref()?;
+            Some((format!("{holder}.egress[{index}].client_certificate.key"), tls))
+        })
+    })
+}
+
+fn secrets_in<'c>(key: &str, source: &'c CredentialSource) -> Vec<(String, &'c SecretRef)> {
+    let at = |part: &str| format!("{key}.{part}");
+    match source {
+        CredentialSource::Target(_) => Vec::new(),
+        CredentialSource::Bearer(secret) => vec![(at("bearer"), secret)],
+        CredentialSource::Header { value, .. } => vec![(at("header.value"), value)],
+        CredentialSource::Basic { password, .. } => vec![(at("basic.password"), password)],
+        CredentialSource::SigV4(keys) => {
+            let token = keys.session_token.iter();
+            [
+                (at("sigv4.access_key_id"), &keys.access_key_id),
+                (at("sigv4.secret_access_key"), &keys.secret_access_key),
+            ]
+            .into_iter()
+            .chain(token.map(|token| (at("sigv4.session_token"), token)))
+            .collect()
+        }
+    }
+}

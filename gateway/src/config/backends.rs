@@ -1,0 +1,333 @@
+//! `[backends.*]` and `[targets.*]`: plugins put to use.
+
+use std::fmt;
+use std::time::Duration;
+
+use symbolon_core::id::{PluginName, TargetName};
+
+use super::cursor::{Block, Value};
+use super::egress::Egress;
+use super::fault::Problem;
+use super::parse;
+use super::secret::SecretRef;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MIB: u64 = 1 << 20;
+
+/// A configured instance of a plugin that keeps secrets or issues credentials.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// Which component.
+    pub plugin: PluginRef,
+    /// What the plugin is told.
+    pub settings: Settings,
+    /// Where it may send requests.
+    pub egress: Vec<Egress>,
+    /// What the host adds to its requests.
+    pub credentials: Option<Credentials>,
+    /// What a call may take.
+    pub limits: CallLimits,
+}
+
+/// A configured token exchange.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Which component.
+    pub plugin: PluginRef,
+    /// `aud` of the assertion. No caller can choose it.
+    pub audience: String,
+    /// `sub` of the assertion.
+    pub subject: AssertionSubject,
+    /// Lifetime of the assertion.
+    pub ttl: Duration,
+    /// What the plugin is told.
+    pub settings: Settings,
+    /// Where it may send requests.
+    pub egress: Vec<Egress>,
+    /// What the host adds to its requests.
+    pub credentials: Option<Credentials>,
+    /// What a call may take.
+    pub limits: CallLimits,
+}
+
+/// A component, by name and optionally by version and digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginRef {
+    /// The plugin's name.
+    pub name: PluginName,
+    /// Its version; the only one in the catalog if `None`.
+    pub version: Option<String>,
+    /// SHA-256 of the component, in hex; not pinned if `None`.
+    pub digest: Option<String>,
+}
+
+/// Whom an assertion names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AssertionSubject {
+    /// The gateway.
+    Gateway,
+    /// The calling workload.
+    Caller,
+}
+
+/// What a plugin is told: one JSON object. Debug output shows nothing of it, since development
+/// backends hold their values there.
+#[derive(Clone, PartialEq)]
+pub struct Settings(serde_json::Value);
+
+impl Settings {
+    /// The JSON object.
+    #[must_use]
+    pub fn as_json(&self) -> &serde_json::Value {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{…}")
+    }
+}
+
+/// What the host adds to requests towards one host, after the plugin has let go of them.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The credential.
+    pub source: CredentialSource,
+    /// The granted host that gets it.
+    pub host: String,
+}
+
+/// A credential, or where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialSource {
+    /// The short token that a target obtains.
+    Target(TargetName),
+    /// `Authorization: Bearer`.
+    Bearer(SecretRef),
+    /// One header.
+    Header {
+        /// Its name, in lower case.
+        name: String,
+        /// Its value.
+        value: SecretRef,
+    },
+    /// `Authorization: Basic`.
+    Basic {
+        /// The user.
+        user: String,
+        /// The password.
+        password: SecretRef,
+    },
+    /// AWS Signature Version 4.
+    SigV4(SigV4),
+}
+
+/// Keys for AWS Signature Version 4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigV4 {
+    /// Access key id.
+    pub access_key_id: SecretRef,
+    /// Secret access key.
+    pub secret_access_key: SecretRef,
+    /// Session token, for temporary keys.
+    pub session_token: Option<SecretRef>,
+    /// Region, as in the credential scope.
+    pub region: String,
+    /// Service, as in the credential scope.
+    pub service: String,
+}
+
+/// What one call of a plugin may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallLimits {
+    /// Bytes of memory.
+    pub memory: u64,
+    /// CPU time.
+    pub cpu: Duration,
+    /// Time from call to answer.
+    pub timeout: Duration,
+    /// Calls at a time.
+    pub concurrency: u32,
+    /// Bytes of one upstream answer.
+    pub response: u64,
+}
+
+impl Backend {
+    pub(super) fn read(block: &mut Block<'_>) -> Option<Self> {
+        let plugin = PluginRef::read(block);
+        let settings = settings(block);
+        let egress = block.blocks("egress", Egress::read);
+        let credentials = credentials(block, &egress);
+        let limits = block.section("limits", CallLimits::read);
+        Some(Self { plugin: plugin?, settings, egress, credentials, limits: limits? })
+    }
+}
+
+impl Target {
+    pub(super) fn read(block: &mut Block<'_>) -> Option<Self> {
+        const SUBJECTS: &[(&str, bool)] = &[("gateway", false), ("caller", true)];
+        let plugin = PluginRef::read(block);
+        let audience = block.required("audience", parse::text);
+        let is_caller = block.or("subject", false, parse::one_of(SUBJECTS));
+        let ttl = parse::duration(30 * SECOND, 3600 * SECOND);
+        let ttl = block.or("ttl", 300 * SECOND, ttl);
+        let settings = settings(block);
+        let egress = block.blocks("egress", Egress::read);
+        let credentials = credentials(block, &egress);
+        let limits = block.section("limits", CallLimits::read);
+        Some(Self {
+            plugin: plugin?,
+            audience: audience?,
+            subject: if is_caller { AssertionSubject::Caller } else { AssertionSubject::Gateway },
+            ttl,
+            settings,
+            egress,
+            credentials,
+            limits: limits?,
+        })
+    }
+}
+
+impl PluginRef {
+    fn read(block: &mut Block<'_>) -> Option<Self> {
+        let name = block.required("plugin", parse::name);
+        let version = block.optional("version", version);
+        let digest = block.optional("digest", digest);
+        Some(Self { name: name?, version, digest })
+    }
+}
+
+fn version(value: &Value<'_>) -> Result<String, Problem> {
+    let text = parse::text(value)?;
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-+".contains(&b));
+    let begins_well = text.bytes().next().is_some_and(|first| first.is_ascii_digit());
+    match plain && begins_well && text.len() <= 64 {
+        true => Ok(text),
+        false => Err(Problem::new("is not a version")
+            .with_help("write it as \"0.1.0\"; ranges are not supported")),
+    }
+}
+
+fn digest(value: &Value<'_>) -> Result<String, Problem> {
+    let text = value.text()?;
+    let hex = text.strip_prefix("sha256:").filter(|hex| {
+        hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    });
+    hex.map(str::to_owned).ok_or_else(|| {
+        Problem::new("is not a digest")
+            .with_help("`sha256:` and 64 lower-case hex digits, as `symbolon plugin inspect` shows")
+    })
+}
+
+fn settings(block: &mut Block<'_>) -> Settings {
+    let object = |value: &Value<'_>| match value.toml.is_table() {
+        true => parse::json(value),
+        false => Err(value.expected("a table")),
+    };
+    Settings(block.or("config", serde_json::Value::Object(serde_json::Map::new()), object))
+}
+
+fn credentials(block: &mut Block<'_>, egress: &[Egress]) -> Option<Credentials> {
+    block.child("credentials", |block| Credentials::read(block, egress))
+}
+
+impl Credentials {
+    fn read(block: &mut Block<'_>, egress: &[Egress]) -> Option<Self> {
+        block.exactly_one(&["target", "bearer", "header", "basic", "sigv4"]);
+        let target = block.optional("target", parse::name).map(CredentialSource::Target);
+        let bearer = block.optional("bearer", parse::secret).map(CredentialSource::Bearer);
+        let header = block.child("header", header);
+        let basic = block.child("basic", basic);
+        let sigv4 = block.child("sigv4", SigV4::read).map(CredentialSource::SigV4);
+        let named = block.optional("host", parse::host);
+        let host = receiver(block, named, egress);
+        let source = target.or(bearer).or(header).or(basic).or(sigv4);
+        Some(Self { source: source?, host: host? })
+    }
+}
+
+/// The host that gets the credential: the named one if it is granted, or the only one there is.
+fn receiver(block: &Block<'_>, named: Option<String>, egress: &[Egress]) -> Option<String> {
+    let mut hosts: Vec<&str> = egress.iter().map(|grant| grant.host.as_str()).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    match (named, hosts.as_slice()) {
+        (Some(named), hosts) if hosts.contains(&named.as_str()) => Some(named),
+        (Some(_), _) => {
+            block.fault_at("host", Problem::new("is not a host that `egress` grants"));
+            None
+        }
+        (None, [only]) => Some((*only).to_owned()),
+        (None, _) if block.has("host") => None,
+        (None, []) => {
+            block.fault(Problem::new("no egress is granted that could carry a credential"));
+            None
+        }
+        (None, _) => {
+            let problem = Problem::new("several hosts are granted")
+                .with_help("say with `host = \"…\"` which of them gets the credential");
+            block.fault(problem);
+            None
+        }
+    }
+}
+
+fn header(block: &mut Block<'_>) -> Option<CredentialSource> {
+    let name = block.required("name", header_name);
+    let value = block.required("value", parse::secret);
+    Some(CredentialSource::Header { name: name?, value: value? })
+}
+
+fn header_name(value: &Value<'_>) -> Result<String, Problem> {
+    const FRAMING: &[&str] =
+        &["host", "content-length", "transfer-encoding", "connection", "te", "upgrade", "trailer"];
+    let name = http::HeaderName::from_bytes(value.text()?.as_bytes())
+        .map_err(|_| Problem::new("is not the name of a header"))?;
+    match FRAMING.contains(&name.as_str()) {
+        true => Err(Problem::new("frames the request and carries no credential")),
+        false => Ok(name.as_str().to_owned()),
+    }
+}
+
+fn basic(block: &mut Block<'_>) -> Option<CredentialSource> {
+    let user = block.required("user", |value| match parse::text(value)? {
+        user if user.contains(':') => {
+            Err(Problem::new("a user of basic authentication has no `:`"))
+        }
+        user => Ok(user),
+    });
+    let password = block.required("password", parse::secret);
+    Some(CredentialSource::Basic { user: user?, password: password? })
+}
+
+impl SigV4 {
+    fn read(block: &mut Block<'_>) -> Option<Self> {
+        let access_key_id = block.required("access_key_id", parse::secret);
+        let secret_access_key = block.required("secret_access_key", parse::secret);
+        let session_token = block.optional("session_token", parse::secret);
+        let region = block.required("region", parse::text);
+        let service = block.required("service", parse::text);
+        Some(Self {
+            access_key_id: access_key_id?,
+            secret_access_key: secret_access_key?,
+            session_token,
+            region: region?,
+            service: service?,
+        })
+    }
+}
+
+impl CallLimits {
+    fn read(block: &mut Block<'_>) -> Option<Self> {
+        let milliseconds = Duration::from_millis;
+        let timeout = parse::duration(milliseconds(100), 120 * SECOND);
+        Some(Self {
+            memory: block.or("memory", 64 * MIB, parse::size(MIB, 4096 * MIB)),
+            cpu: block.or("cpu", SECOND, parse::duration(milliseconds(10), 60 * SECOND)),
+            timeout: block.or("timeout", 10 * SECOND, timeout),
+            concurrency: block.or("concurrency", 64, parse::integer(1, 10_000)),
+            response: block.or("response", MIB, parse::size(1 << 10, 64 * MIB)),
+        })
+    }
+}

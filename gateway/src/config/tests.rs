@@ -1,0 +1,321 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::*;
+
+const DOCUMENTATION: &str = include_str!("../../docs/configuration.md");
+const FILE: &str = "/etc/symbolon/symbolon.toml";
+
+/// A configuration without faults, to be added to.
+const BASE: &str = r#"
+[server]
+listen = ["127.0.0.1:8443"]
+public_origin = "https://gw.example.com"
+insecure_loopback = true
+"#;
+
+fn parse(text: &str) -> Result<Config, Faults> {
+    Config::parse(text, Path::new(FILE))
+}
+
+fn with(addition: &str) -> Result<Config, Faults> {
+    parse(&format!("{BASE}{addition}"))
+}
+
+fn faults(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+/// `key: message` of each fault of the base with an addition.
+fn complaints(addition: &str) -> Vec<String> {
+    let faults = with(addition).unwrap_err();
+    faults.iter().map(|fault| format!("{}: {}", fault.key, fault.message)).collect()
+}
+
+fn examples() -> Vec<&'static str> {
+    let blocks = DOCUMENTATION.split("```toml\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn every_example_of_the_documentation_parses() {
+    let examples = examples();
+    assert!(examples.len() >= 3);
+    for example in examples {
+        if let Err(faults) = parse(example) {
+            panic!("{faults}\n{example}");
+        }
+    }
+}
+
+#[test]
+fn every_key_is_documented_and_every_documented_key_exists() {
+    let rows = DOCUMENTATION.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let is_key =
+        |row: &&str| row.bytes().all(|b| b.is_ascii_lowercase() || b"0123456789_.*[]".contains(&b));
+    let documented: BTreeSet<String> = rows.filter(is_key).map(str::to_owned).collect();
+    let read = Config::keys();
+    let undocumented: Vec<_> = read.difference(&documented).collect();
+    let invented: Vec<_> = documented.difference(&read).collect();
+    assert!(undocumented.is_empty(), "not documented: {undocumented:#?}");
+    assert!(invented.is_empty(), "documented and not read: {invented:#?}");
+    assert!(read.len() > 100);
+}
+
+#[test]
+fn all_faults_are_reported_at_once_with_their_places() {
+    let text = r#"[server]
+listen = ["127.0.0.1:8443", "gateway:80", 7]
+public_origin = "http://gw.example.com"
+lisen = true
+request_timeout = "soon"
+max_body_bytes = 5
+tls = { certificate = "tls.pem", key = "-----BEGIN PRIVATE KEY-----" }
+
+[issuers.CI]
+issuer = "https://idp.example"
+keys = { discovery = true, url = "https://idp.example/jwks" }
+
+[backends.kv]
+plugin = "vault"
+
+[[backends.kv.egress]]
+host = "Bao.Example"
+port = 70000
+"#;
+    let expected = "\
+/etc/symbolon/symbolon.toml:2:29: server.listen[1]: `gateway:80` is not an address with a port
+  help: write it as \"127.0.0.1:8443\" or \"[::]:8443\"; names are not resolved here
+/etc/symbolon/symbolon.toml:2:43: server.listen[2]: expected a string, found an integer
+/etc/symbolon/symbolon.toml:3:17: server.public_origin: plain http is only accepted for a loopback host
+  help: use https
+/etc/symbolon/symbolon.toml:4:1: server.lisen: unknown key
+  help: did you mean `listen`?
+/etc/symbolon/symbolon.toml:5:19: server.request_timeout: `soon` is not a duration
+  help: write it as \"30s\", \"5m\" or \"1h30m\"
+/etc/symbolon/symbolon.toml:6:18: server.max_body_bytes: expected a string, found an integer
+  help: write it as \"64MiB\"
+/etc/symbolon/symbolon.toml:7:40: server.tls.key: a secret is never written into the configuration
+  help: put it into a file with mode 0600 and write \"file:/path\", or use \"env:NAME\" or \"credential:name\" (systemd); what stands here now counts as disclosed, so replace it
+/etc/symbolon/symbolon.toml:9:10: issuers.CI: `CI` is not a name: use 1 to 63 of a-z, 0-9 and `-`, beginning with a letter and not ending with `-`
+/etc/symbolon/symbolon.toml:11:8: issuers.CI.keys: only one of `discovery`, `url`, `inline`, `file` may be set
+/etc/symbolon/symbolon.toml:16:1: backends.kv.egress[0].methods: is missing
+  help: add `methods = …`
+/etc/symbolon/symbolon.toml:17:8: backends.kv.egress[0].host: is not a host name in its one form
+  help: write `bao.example`
+/etc/symbolon/symbolon.toml:18:8: backends.kv.egress[0].port: expected an integer from 1 to 65535";
+    assert_eq!(faults(text), expected);
+}
+
+#[test]
+fn syntax_errors_are_all_reported_and_nothing_is_guessed_after_them() {
+    let report = faults("[server]\nlisten = [\npublic_origin = \n[store]\npath = 'x\n");
+    assert!(
+        report.lines().all(|line| line.starts_with(FILE) || line.starts_with("  help")),
+        "{report}"
+    );
+    assert!(!report.contains("missing"), "{report}");
+    assert!(report.contains(":5:8"), "{report}");
+}
+
+#[test]
+fn an_empty_file_lacks_what_is_required() {
+    let expected = "\
+/etc/symbolon/symbolon.toml:1:1: server.listen: is missing
+  help: add `listen = …`
+/etc/symbolon/symbolon.toml:1:1: server.public_origin: is missing
+  help: add `public_origin = …`
+/etc/symbolon/symbolon.toml:1:1: server.tls: is missing
+  help: add `tls = { certificate = \"…\", key = \"file:…\" }`; on loopback only, `insecure_loopback = true` does without";
+    assert_eq!(faults(""), expected);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_fault() {
+    let faults = Config::load(Path::new("/nowhere/symbolon.toml")).unwrap_err();
+    assert_eq!(faults.count(), 1);
+    assert!(faults.to_string().starts_with("/nowhere/symbolon.toml: cannot be read: "), "{faults}");
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let config =
+        with("[issuers.ci]\nissuer = \"https://idp.example\"\nkeys = { discovery = true }\n")
+            .unwrap();
+    assert_eq!(config.assertions.origin.as_str(), "https://gw.example.com/assertions");
+    assert_eq!(config.store.cache, 1 << 30);
+    assert_eq!(config.admin.socket, Path::new(ADMIN_SOCKET));
+    let issuer = &config.issuers["ci"];
+    assert_eq!(issuer.audiences, ["https://gw.example.com"]);
+    assert_eq!(issuer.keys, Keys::Discovery);
+    assert!(issuer.single_audience);
+}
+
+#[test]
+fn paths_are_resolved_against_the_directory_of_the_file() {
+    let config =
+        with("[store]\npath = \"ledger\"\n[policies]\nfiles = [\"p/*.cedar\", \"/abs.cedar\"]\n")
+            .unwrap();
+    assert_eq!(config.store.path, Path::new("/etc/symbolon/ledger"));
+    assert_eq!(
+        config.policies.files,
+        [Path::new("/etc/symbolon/p/*.cedar"), Path::new("/abs.cedar")]
+    );
+}
+
+#[test]
+fn transport_without_tls_stays_on_loopback() {
+    for (listen, insecure, complaint) in [
+        ("127.0.0.1:1", "true", None),
+        ("[::1]:1", "true", None),
+        ("127.0.0.1:1", "false", Some("server.tls: is missing")),
+        ("0.0.0.0:1", "false", Some("server.tls: is missing")),
+        (
+            "0.0.0.0:1",
+            "true",
+            Some(
+                "server.insecure_loopback: is for loopback only, but `0.0.0.0:1` is reachable from outside",
+            ),
+        ),
+    ] {
+        let text = format!(
+            "[server]\nlisten = [\"{listen}\"]\npublic_origin = \"https://gw.example\"\ninsecure_loopback = {insecure}\n"
+        );
+        let found = parse(&text).err().map(|faults| {
+            faults
+                .iter()
+                .map(|f| format!("{}: {}", f.key, f.message))
+                .collect::<Vec<_>>()
+                .join("\n")
+        });
+        assert_eq!(found.as_deref(), complaint, "{listen} {insecure}");
+    }
+}
+
+const EGRESS: &str = "egress = [{ host = \"a.example\", methods = [\"GET\"] }]\n";
+
+#[test]
+fn what_does_not_agree_is_refused() {
+    let issuer = |alias: &str, name: &str| {
+        format!(
+            "[issuers.{alias}]\nissuer = \"{name}\"\nkeys = {{ url = \"https://k.example/\" }}\n"
+        )
+    };
+    let target = |name: &str, from: &str| {
+        format!(
+            "[targets.{name}]\nplugin = \"p\"\naudience = \"a\"\n{EGRESS}credentials = {{ target = \"{from}\" }}\n"
+        )
+    };
+    for (addition, expected) in [
+        (issuer("a", "https://i.example") + &issuer("b", "https://i.example"), "issuers.b.issuer: is registered already, as `a`"),
+        (issuer("a", "https://gw.example.com/assertions"), "issuers.a.issuer: is the gateway itself"),
+        (issuer("a", "https://gw.example.com/"), "issuers.a.issuer: is the gateway itself"),
+        (issuer("gh", "https://token.actions.githubusercontent.com"), "issuers.gh.owners: is missing: this issuer also signs for strangers"),
+        ("[issuers.a]\nissuer = \"spiffe\"\nkeys = { discovery = true }\n".to_owned(), "issuers.a.keys.discovery: needs the issuer to be a URL, which it is not: `spiffe` is not a URL"),
+        (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ target = \"bao\" }}\n"), "backends.kv.credentials.target: there is no target `bao`"),
+        (target("a", "b") + &target("b", "a"), "targets.a.credentials.target: goes in a circle: a → b → a"),
+        (target("a", "a"), "targets.a.credentials.target: goes in a circle: a → a"),
+        ("[server.discovery]\nlisten = [\"127.0.0.1:8443\"]\n".to_owned(), "server.discovery.listen[0]: `127.0.0.1:8443` is taken by `server.listen`"),
+        ("[backends.kv]\nplugin = \"p\"\ncredentials = { bearer = \"env:T\" }\n".to_owned(), "backends.kv.credentials: no egress is granted that could carry a credential"),
+        (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ bearer = \"env:T\", host = \"b.example\" }}\n"), "backends.kv.credentials.host: is not a host that `egress` grants"),
+        (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ bearer = \"env:T\", basic = {{ user = \"u\", password = \"env:P\" }} }}\n"), "backends.kv.credentials: only one of `target`, `bearer`, `header`, `basic`, `sigv4` may be set"),
+        ("[backends.kv]\nplugin = \"p\"\negress = [{ scheme = \"http\", host = \"a.example\", methods = [\"GET\"], addresses = [\"10.0.0.0/8\"] }]\n".to_owned(), "backends.kv.egress[0].scheme: plain http is only granted to loopback networks"),
+        ("[seal]\nkey = \"env:SEAL\"\n".to_owned(), "seal.key: the seal cannot come from the environment"),
+        ("[limits]\ntoken_cache = \"5m\"\n".to_owned(), "limits.token_cache: must be from 0s to 1m"),
+    ] {
+        assert_eq!(complaints(&addition), [expected], "{addition}");
+    }
+}
+
+#[test]
+fn chains_of_targets_that_end_are_accepted() {
+    let text = format!(
+        "[targets.a]\nplugin = \"p\"\naudience = \"a\"\n{EGRESS}credentials = {{ target = \"b\" }}\n[targets.b]\nplugin = \"p\"\naudience = \"b\"\n"
+    );
+    assert!(with(&text).is_ok());
+}
+
+#[test]
+fn a_literal_is_refused_in_every_secret_place_and_never_shown() {
+    const LITERAL: &str = "hvs.literal-9f2c";
+    let key = format!("{{ certificate = \"c.pem\", key = \"{LITERAL}\" }}");
+    let places = [
+        format!("[seal]\nkey = \"{LITERAL}\"\n"),
+        format!("[server.discovery]\nlisten = [\"127.0.0.1:1\"]\ntls = {key}\n"),
+        backend(&format!("bearer = \"{LITERAL}\"")),
+        backend(&format!("header = {{ name = \"x\", value = \"{LITERAL}\" }}")),
+        backend(&format!("basic = {{ user = \"u\", password = \"{LITERAL}\" }}")),
+        backend(&format!(
+            "sigv4 = {{ access_key_id = \"{LITERAL}\", secret_access_key = \"{LITERAL}\", session_token = \"{LITERAL}\", region = \"r\", service = \"s\" }}"
+        )),
+        format!(
+            "[backends.kv]\nplugin = \"p\"\negress = [{{ host = \"a.example\", methods = [\"GET\"], client_certificate = {key} }}]\n"
+        ),
+    ];
+    for place in places {
+        let faults = with(&place).unwrap_err();
+        let expected = place.matches(LITERAL).count();
+        let refusals = faults.iter().filter(|f| f.message.contains("never written")).count();
+        assert_eq!(refusals, expected, "{faults}");
+        assert!(!format!("{faults} {faults:?}").contains(LITERAL), "{faults}");
+    }
+}
+
+fn backend(credentials: &str) -> String {
+    format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ {credentials} }}\n")
+}
+
+#[test]
+fn every_secret_is_listed_with_its_key() {
+    let text = backend(
+        "sigv4 = { access_key_id = \"env:A\", secret_access_key = \"file:k\", region = \"r\", service = \"s\" }",
+    );
+    let config = with(&text).unwrap();
+    let listed: Vec<String> =
+        config.secrets().iter().map(|(key, place)| format!("{key} {place}")).collect();
+    assert_eq!(
+        listed,
+        [
+            "seal.key file:/var/lib/symbolon/seal.key",
+            "backends.kv.credentials.sigv4.access_key_id env:A",
+            "backends.kv.credentials.sigv4.secret_access_key file:/etc/symbolon/k",
+        ]
+    );
+}
+
+#[test]
+fn settings_of_a_plugin_do_not_show_in_debug_output() {
+    let config = with("[backends.dev]\nplugin = \"static\"\nconfig = { values = { password = \"hunter2\" }, n = 0x10, on = true }\n").unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let json = config.backends["dev"].settings.as_json();
+    assert_eq!(
+        *json,
+        serde_json::json!({ "values": { "password": "hunter2" }, "n": 16, "on": true })
+    );
+}
+
+#[test]
+fn a_diff_names_keys_and_never_values() {
+    let old = with("[limits]\ntoken_cache = \"10s\"\n[backends.dev]\nplugin = \"static\"\nconfig = { password = \"hunter2\" }\n").unwrap();
+    let new = with("[audit]\nwindow = \"5s\"\n[backends.dev]\nplugin = \"static\"\nconfig = { password = \"correct horse\" }\n").unwrap();
+    let changes = diff(&old, &new);
+    let shown: Vec<String> = changes.iter().map(Change::to_string).collect();
+    assert_eq!(shown, ["+ audit.window", "~ backends.dev.config.password", "- limits.token_cache"]);
+    let restart: Vec<bool> = changes.iter().map(Change::needs_restart).collect();
+    assert_eq!(restart, [true, false, false]);
+    assert!(diff(&new, &new).is_empty());
+}
+
+#[test]
+fn a_key_with_a_dot_or_a_quote_finds_its_place() {
+    let complaint = complaints(
+        "[issuers.a]\nissuer = \"https://i.example\"\nkeys = { discovery = true }\nresolve = { \"i.example\" = \"nowhere\" }\n",
+    );
+    assert_eq!(complaint, ["issuers.a.resolve.i.example: `nowhere` is not an address with a port"]);
+}
+
+#[test]
+fn deep_nesting_is_refused_and_does_not_overflow() {
+    let deep = format!("x = {}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(parse(&deep).is_err());
+}

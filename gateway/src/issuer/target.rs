@@ -1,0 +1,208 @@
+//! The credential of a backend, obtained from a Target: the gateway signs an assertion, the target's
+//! component exchanges it, and the token is kept until shortly before it ends.
+//!
+//! This is how the gateway gets by without a root credential of its own. Nothing here is written
+//! down: after a restart the exchange is simply made again.
+//!
+//! INVARIANT: one exchange at a time; whoever comes meanwhile waits for it. A failure is shared with
+//! those who waited and remembered for a moment, so that a refusing upstream is not hammered. A
+//! token is used only while it has a part of its life left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use symbolon_core::clock::{Clock, Timestamp};
+use symbolon_core::id::TargetName;
+use symbolon_core::secret::Secret;
+use symbolon_host::answer::{ExchangeRequest, ForeignToken, TokenKind};
+use symbolon_host::egress::{BoxFuture, Credential, CredentialSource, SourceError};
+use symbolon_host::{CallContext, CallError, Generation};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::keyring::{Keyring, KeyringError, TargetAudience};
+use crate::time::Ids;
+
+/// A token is renewed when less than this part of its life is left.
+const MARGIN: u32 = 5;
+/// And never used in its last seconds.
+const LEAST: Duration = Duration::from_secs(10);
+/// How long a failed exchange is remembered, and how often a complaint may cause a new one.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How long an assertion lives: it is used at once.
+const ASSERTION_LIFE: Duration = Duration::from_secs(120);
+
+/// What the operator says of a target.
+#[derive(Clone, Debug)]
+pub struct TargetSettings {
+    /// Its name.
+    pub name: TargetName,
+    /// The audience of assertions to it.
+    pub audience: TargetAudience,
+    /// The subject of assertions made in the gateway's own name.
+    pub subject: String,
+    /// How long a token shall last at most.
+    pub ttl: Duration,
+}
+
+/// Tokens of one target in the gateway's own name.
+#[derive(Debug)]
+pub struct TargetSource {
+    settings: TargetSettings,
+    generation: Arc<Generation>,
+    keyring: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<Ids>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    token: Option<Token>,
+    /// The last failure, and when it was.
+    failed: Option<(SourceError, Duration)>,
+    /// When a complaint last threw a token away.
+    complained: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+struct Token {
+    credential: Arc<Credential>,
+    renew_at: Timestamp,
+    ends_at: Timestamp,
+}
+
+/// Why an exchange did not give a token.
+#[derive(Debug, thiserror::Error)]
+enum ExchangeError {
+    #[error("the assertion could not be signed")]
+    Sign(#[from] KeyringError),
+    #[error("the target's plugin did not deliver")]
+    Call(#[from] CallError),
+    #[error("the token lacks a field of its kind")]
+    Fields,
+}
+
+impl TargetSource {
+    /// A source that has no token yet.
+    #[must_use]
+    pub fn new(
+        settings: TargetSettings,
+        generation: Arc<Generation>,
+        keyring: Arc<Keyring>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<Ids>,
+    ) -> Self {
+        Self { settings, generation, keyring, clock, ids, held: Mutex::default() }
+    }
+
+    /// How the target's tokens are put into requests is known from the first of them only; the kind
+    /// is therefore checked against the binding when it is used.
+    async fn current(&self, deadline: Instant) -> Result<Arc<Credential>, SourceError> {
+        let mut held = self.held.lock().await;
+        let now = self.clock.now();
+        if let Some(token) = held.token.as_ref().filter(|token| now < token.renew_at) {
+            return Ok(token.credential.clone());
+        }
+        if let Some((error, at)) = &held.failed
+            && self.clock.elapsed().saturating_sub(*at) < PAUSE
+        {
+            return usable(&held, now).ok_or_else(|| error.clone());
+        }
+        match Box::pin(self.exchange(deadline)).await {
+            Ok(token) => {
+                let credential = token.credential.clone();
+                held.token = Some(token);
+                held.failed = None;
+                Ok(credential)
+            }
+            Err(error) => {
+                let error = self.describe(error);
+                held.failed = Some((error.clone(), self.clock.elapsed()));
+                usable(&held, now).ok_or(error)
+            }
+        }
+    }
+
+    async fn exchange(&self, deadline: Instant) -> Result<Token, ExchangeError> {
+        let now = self.clock.now();
+        let TargetSettings { audience, subject, ttl, .. } = &self.settings;
+        let signer = self.keyring.assertion_signer();
+        let assertion = signer.sign(subject, audience, ASSERTION_LIFE, now)?;
+        let request = ExchangeRequest {
+            assertion,
+            scopes: Vec::new(),
+            ttl: *ttl,
+            attributes: Vec::new(),
+            metadata: Vec::new(),
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let context = CallContext {
+            request_id: self.ids.request(now),
+            deadline: self.clock.elapsed().saturating_add(left),
+        };
+        let token = Box::pin(self.generation.exchange(&context, &request)).await?;
+        keep(token, now)
+    }
+
+    fn describe(&self, error: ExchangeError) -> SourceError {
+        let refused = matches!(&error, ExchangeError::Call(CallError::Plugin(fault))
+            if matches!(fault.kind, symbolon_host::FaultKind::Unauthenticated
+                | symbolon_host::FaultKind::PermissionDenied));
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(target = %self.settings.name, %error, ?cause, "no token of the target");
+        let error: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
+        if refused { SourceError::Refused(error) } else { SourceError::Unavailable(error) }
+    }
+}
+
+/// What is held, if it can still be used although it should have been renewed.
+fn usable(held: &Held, now: Timestamp) -> Option<Arc<Credential>> {
+    let token = held.token.as_ref()?;
+    (now.plus(LEAST) < token.ends_at).then(|| token.credential.clone())
+}
+
+fn keep(token: ForeignToken, now: Timestamp) -> Result<Token, ExchangeError> {
+    let ends_at = token.expires_at;
+    let life = ends_at.since(now);
+    let margin = (life / MARGIN).max(LEAST);
+    let credential = Arc::new(credential(token)?);
+    Ok(Token { credential, renew_at: ends_at.minus(margin), ends_at })
+}
+
+fn credential(token: ForeignToken) -> Result<Credential, ExchangeError> {
+    let mut fields: std::collections::BTreeMap<String, Secret> = token.fields.into_iter().collect();
+    let mut take = |name: &str| fields.remove(name);
+    match token.kind {
+        TokenKind::Bearer | TokenKind::Header(_) => {
+            take("token").map(Credential::Token).ok_or(ExchangeError::Fields)
+        }
+        TokenKind::Aws => {
+            let id = take("access_key_id").ok_or(ExchangeError::Fields)?;
+            let secret_access_key = take("secret_access_key").ok_or(ExchangeError::Fields)?;
+            let access_key_id = id.expose_str().ok_or(ExchangeError::Fields)?.to_owned();
+            let session_token = take("session_token");
+            Ok(Credential::Aws { access_key_id, secret_access_key, session_token })
+        }
+    }
+}
+
+impl CredentialSource for TargetSource {
+    fn credential(&self, deadline: Instant) -> BoxFuture<'_, Result<Arc<Credential>, SourceError>> {
+        Box::pin(self.current(deadline))
+    }
+
+    /// Throws the token away that the upstream did not take, unless that was done just now or a
+    /// newer one is held already. While an exchange runs there is nothing to throw away.
+    fn invalidate(&self, used: &Arc<Credential>, _: StatusCode) {
+        let Ok(mut held) = self.held.try_lock() else { return };
+        let now = self.clock.elapsed();
+        let is_held = held.token.as_ref().is_some_and(|t| Arc::ptr_eq(&t.credential, used));
+        let recently = held.complained.is_some_and(|at| now.saturating_sub(at) < PAUSE);
+        if is_held && !recently {
+            held.token = None;
+            held.complained = Some(now);
+        }
+    }
+}

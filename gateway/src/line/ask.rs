@@ -1,0 +1,356 @@
+//! From the bytes of an HTTP request to an [`Ask`]: everything is parsed here, once, and bounded.
+//!
+//! INVARIANT: the path of a secret is taken from the undecoded request target and handed to policy
+//! and backend as one [`SecretPath`]; nothing behind this module parses a path again. What the
+//! grammar does not foresee (an unknown query parameter, one given twice, an unknown member in a
+//! body) is refused, since a parameter that is quietly ignored is a promise that is quietly broken.
+
+use http::request::Parts;
+use http::{Method, header};
+use serde::Deserialize;
+use symbolon_core::ask::{Ask, Version};
+use symbolon_core::error::Kind;
+use symbolon_core::id::BackendName;
+use symbolon_core::path::SecretPath;
+
+/// Most asks in one batch (DESIGN §3).
+pub const MAX_BATCH: usize = 100;
+
+/// What a request is about.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Something of a principal: walks the line.
+    Principal(Asked),
+    /// Something public: no identity, no audit entry.
+    Public(Public),
+}
+
+/// What is asked by somebody who will have to prove who they are.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// One thing.
+    One(Ask, Page),
+    /// Several, each decided and audited on its own.
+    Batch(Vec<Ask>),
+}
+
+/// Where a listing continues; opaque, from the answer before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page(pub Option<String>);
+
+/// What anyone may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Public {
+    /// The process is alive.
+    Health,
+    /// The gateway can serve.
+    Ready,
+    /// Discovery document of the access-token issuer.
+    Configuration,
+    /// Keys of the access-token issuer.
+    Keys,
+    /// Discovery document of the assertion issuer.
+    AssertionConfiguration,
+    /// Keys of the assertion issuer.
+    AssertionKeys,
+}
+
+/// The public documents and where they are (paths below the origin of the listener).
+pub const PUBLIC_ROUTES: [(&str, Public); 7] = [
+    ("/healthz", Public::Health),
+    ("/readyz", Public::Ready),
+    ("/.well-known/openid-configuration", Public::Configuration),
+    ("/.well-known/oauth-authorization-server", Public::Configuration),
+    ("/.well-known/jwks.json", Public::Keys),
+    ("/assertions/.well-known/openid-configuration", Public::AssertionConfiguration),
+    ("/assertions/.well-known/jwks.json", Public::AssertionKeys),
+];
+
+/// Why a request is not an ask. All of these are refusals of a stranger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// No such route.
+    #[error("no such route")]
+    NoRoute,
+    /// The route exists, with another method.
+    #[error("the method does not fit the route")]
+    Method,
+    /// The path of the secret or folder breaks its grammar.
+    #[error(transparent)]
+    Path(#[from] symbolon_core::path::PathError),
+    /// The backend's name breaks its grammar.
+    #[error("the backend's name is malformed")]
+    Backend,
+    /// A query parameter is unknown, repeated or malformed.
+    #[error("a query parameter is unknown, repeated or malformed")]
+    Query,
+    /// The body is not the JSON that the route takes.
+    #[error("the body is malformed")]
+    Body,
+    /// A batch is empty or too large.
+    #[error("a batch has 1 to 100 asks")]
+    BatchSize,
+    /// The `Authorization` header is missing.
+    #[error("the authorization header is missing")]
+    NoCredential,
+    /// The `Authorization` header is there and is not exactly one bearer token (RFC 6750 §2.1).
+    #[error("the authorization header is not one bearer token")]
+    Credential,
+}
+
+impl AskError {
+    /// What the outside is told.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::NoRoute | Self::Method => Kind::NoRoute,
+            Self::Path(_) | Self::Backend | Self::Query | Self::Body | Self::BatchSize => {
+                Kind::Malformed
+            }
+            Self::NoCredential | Self::Credential => Kind::Unauthenticated,
+        }
+    }
+
+    /// The audit code.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoRoute => "no_route",
+            Self::Method => "method",
+            Self::Path(_) => "path",
+            Self::Backend => "backend_name",
+            Self::Query => "query",
+            Self::Body => "body",
+            Self::BatchSize => "batch_size",
+            Self::NoCredential => "no_credential",
+            Self::Credential => "credential",
+        }
+    }
+}
+
+/// Parses a request whose body has been read whole.
+///
+/// # Errors
+/// [`AskError`] says which rule the request breaks.
+pub fn parse(head: &Parts, body: &[u8]) -> Result<Request, AskError> {
+    let path = head.uri.path();
+    if let Some((_, public)) = PUBLIC_ROUTES.iter().find(|(route, _)| *route == path) {
+        return with_method(head, &Method::GET).map(|()| Request::Public(*public));
+    }
+    if path == "/v1/secrets:batch" {
+        with_method(head, &Method::POST)?;
+        return batch(head, body).map(Request::Principal);
+    }
+    let rest = path.strip_prefix("/v1/secrets/").ok_or(AskError::NoRoute)?;
+    with_method(head, &Method::GET)?;
+    secrets(rest, head.uri.query().unwrap_or_default()).map(Request::Principal)
+}
+
+/// The bearer token of the request: exactly one `Authorization: Bearer …`.
+///
+/// # Errors
+/// [`AskError::NoCredential`] or [`AskError::Credential`].
+pub fn bearer(head: &Parts) -> Result<&str, AskError> {
+    let mut values = head.headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(AskError::NoCredential)?;
+    if values.next().is_some() {
+        return Err(AskError::Credential);
+    }
+    let (scheme, token) =
+        value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(AskError::Credential)?;
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty();
+    if is_bearer { Ok(token) } else { Err(AskError::Credential) }
+}
+
+fn with_method(head: &Parts, method: &Method) -> Result<(), AskError> {
+    if head.method == method { Ok(()) } else { Err(AskError::Method) }
+}
+
+/// `{backend}/{path}[?version=]`, `{backend}/?list[&next=]`, `{backend}/{folder}/?list[&next=]`.
+fn secrets(rest: &str, query: &str) -> Result<Asked, AskError> {
+    let (backend, path) = rest.split_once('/').ok_or(AskError::NoRoute)?;
+    let backend = BackendName::parse(backend).map_err(|_| AskError::Backend)?;
+    let query = Query::parse(query)?;
+    if query.list {
+        return listing(backend, path, query);
+    }
+    if query.next.is_some() {
+        return Err(AskError::Query);
+    }
+    let ask = Ask::read(backend, SecretPath::parse(path)?, query.version);
+    Ok(Asked::One(ask, Page::default()))
+}
+
+fn listing(backend: BackendName, path: &str, query: Query) -> Result<Asked, AskError> {
+    if query.version.is_some() {
+        return Err(AskError::Query);
+    }
+    let folder = match path.strip_suffix('/') {
+        None if path.is_empty() => None,
+        None => return Err(AskError::NoRoute),
+        Some(folder) => Some(SecretPath::parse(folder)?),
+    };
+    Ok(Asked::One(Ask::list(backend, folder), Page(query.next)))
+}
+
+#[derive(Default)]
+struct Query {
+    list: bool,
+    version: Option<Version>,
+    next: Option<String>,
+}
+
+impl Query {
+    fn parse(text: &str) -> Result<Self, AskError> {
+        let mut query = Self::default();
+        for parameter in text.split('&').filter(|p| !p.is_empty()) {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            match name {
+                "list" if value.is_empty() && !query.list => query.list = true,
+                "version" if query.version.is_none() => {
+                    query.version = Some(Version::parse(value).map_err(|_| AskError::Query)?);
+                }
+                "next" if query.next.is_none() => query.next = Some(continuation(value)?),
+                _ => return Err(AskError::Query),
+            }
+        }
+        Ok(query)
+    }
+}
+
+/// What the gateway handed out itself: base64url, so nothing in it ever needs an escape.
+fn continuation(text: &str) -> Result<String, AskError> {
+    use base64::Engine as _;
+    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let bytes = engine.decode(text).map_err(|_| AskError::Query)?;
+    String::from_utf8(bytes).map_err(|_| AskError::Query)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BatchBody {
+    secrets: Vec<BatchItem>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BatchItem {
+    backend: String,
+    path: String,
+    #[serde(default)]
+    version: Option<String>,
+}
+
+fn batch(head: &Parts, body: &[u8]) -> Result<Asked, AskError> {
+    if head.uri.query().is_some() {
+        return Err(AskError::Query);
+    }
+    let body: BatchBody = serde_json::from_slice(body).map_err(|_| AskError::Body)?;
+    if !(1..=MAX_BATCH).contains(&body.secrets.len()) {
+        return Err(AskError::BatchSize);
+    }
+    body.secrets.iter().map(batch_item).collect::<Result<_, _>>().map(Asked::Batch)
+}
+
+fn batch_item(item: &BatchItem) -> Result<Ask, AskError> {
+    let backend = BackendName::parse(&item.backend).map_err(|_| AskError::Backend)?;
+    let version = item.version.as_deref().map(Version::parse).transpose();
+    let version = version.map_err(|_| AskError::Body)?;
+    Ok(Ask::read(backend, SecretPath::parse(&item.path)?, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use symbolon_core::path::PathError;
+
+    fn head(method: &str, target: &str) -> Parts {
+        http::Request::builder().method(method).uri(target).body(()).unwrap().into_parts().0
+    }
+
+    fn ask(target: &str) -> Result<Request, AskError> {
+        parse(&head("GET", target), b"")
+    }
+
+    fn backend() -> BackendName {
+        BackendName::parse("kv").unwrap()
+    }
+
+    fn read(path: &str, version: Option<&str>) -> Request {
+        let version = version.map(|v| Version::parse(v).unwrap());
+        let ask = Ask::read(backend(), SecretPath::parse(path).unwrap(), version);
+        Request::Principal(Asked::One(ask, Page::default()))
+    }
+
+    #[test]
+    fn reads_and_lists_are_told_apart_by_the_query() {
+        assert_eq!(ask("/v1/secrets/kv/prod/db"), Ok(read("prod/db", None)));
+        assert_eq!(ask("/v1/secrets/kv/prod/db?version=3"), Ok(read("prod/db", Some("3"))));
+        let list = |folder: Option<&str>, next: Option<&str>| {
+            let folder = folder.map(|f| SecretPath::parse(f).unwrap());
+            let page = Page(next.map(str::to_owned));
+            Ok(Request::Principal(Asked::One(Ask::list(backend(), folder), page)))
+        };
+        assert_eq!(ask("/v1/secrets/kv/?list"), list(None, None));
+        assert_eq!(ask("/v1/secrets/kv/prod/?list&next=YWI"), list(Some("prod"), Some("ab")));
+    }
+
+    #[test]
+    fn path_tricks_never_become_an_ask() {
+        for (target, expected) in [
+            ("/v1/secrets/kv/a/../b", AskError::Path(PathError::DotSegment)),
+            ("/v1/secrets/kv/a//b", AskError::Path(PathError::EmptySegment)),
+            ("/v1/secrets/kv/a%2fb", AskError::Path(PathError::Encoding)),
+            ("/v1/secrets/kv/%2e%2e/b", AskError::Path(PathError::Encoding)),
+            ("/v1/secrets/kv/a%00", AskError::Path(PathError::Encoding)),
+            ("/v1/secrets/kv/a/", AskError::Path(PathError::EmptySegment)),
+            ("/v1/secrets/KV/a", AskError::Backend),
+            ("/v1/secrets/k%76/a", AskError::Backend),
+            ("/v1/secrets//a", AskError::Backend),
+            ("/v1//secrets/kv/a", AskError::NoRoute),
+            ("/v1/Secrets/kv/a", AskError::NoRoute),
+            ("/v1/../v1/secrets/kv/a", AskError::NoRoute),
+            ("/v1/secrets/kv", AskError::NoRoute),
+            ("/v1/secrets/kv/a?Version=1", AskError::Query),
+            ("/v1/secrets/kv/a?version=1&version=2", AskError::Query),
+            ("/v1/secrets/kv/a?version=", AskError::Query),
+            ("/v1/secrets/kv/a?list", AskError::NoRoute),
+            ("/v1/secrets/kv/a?next=YWI", AskError::Query),
+        ] {
+            assert_eq!(ask(target), Err(expected), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_bounded_and_strict() {
+        let post = |body: &str| parse(&head("POST", "/v1/secrets:batch"), body.as_bytes());
+        let item = r#"{"backend":"kv","path":"a"}"#;
+        let of = |n: usize| format!(r#"{{"secrets":[{}]}}"#, vec![item; n].join(","));
+        assert!(
+            matches!(post(&of(100)), Ok(Request::Principal(Asked::Batch(b))) if b.len() == 100)
+        );
+        assert_eq!(post(&of(101)), Err(AskError::BatchSize));
+        assert_eq!(post(&of(0)), Err(AskError::BatchSize));
+        assert_eq!(post(r#"{"secrets":[],"x":1}"#), Err(AskError::Body));
+        let encoded = r#"{"secrets":[{"backend":"kv","path":"a%2fb"}]}"#;
+        assert_eq!(post(encoded), Err(AskError::Path(PathError::Encoding)));
+        assert_eq!(ask("/v1/secrets:batch"), Err(AskError::Method));
+    }
+
+    #[test]
+    fn a_bearer_token_comes_exactly_once() {
+        let with = |values: &[&str]| {
+            let mut head = head("GET", "/");
+            for value in values {
+                head.headers.append(header::AUTHORIZATION, value.parse().unwrap());
+            }
+            bearer(&head).map(str::to_owned)
+        };
+        assert_eq!(with(&["Bearer a.b.c"]), Ok("a.b.c".to_owned()));
+        assert_eq!(with(&["bearer a.b.c"]), Ok("a.b.c".to_owned()));
+        assert_eq!(with(&[]), Err(AskError::NoCredential));
+        for bad in [&["Bearer a", "Bearer a"][..], &["Bearer "], &["Basic YTpi"], &["a.b.c"]] {
+            assert_eq!(with(bad), Err(AskError::Credential), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! From a token to a proven principal, with everything that is not pure about it: the issuer's keys,
+//! what was revoked since, and which one-shot tokens have been seen.
+//!
+//! The rules themselves are in [`symbolon_core::token`]. The order here is fixed: an unregistered
+//! issuer costs no I/O; a token that was verified before skips the signature and nothing else;
+//! epochs and locks are asked on every use; a one-shot token is remembered last, after every other
+//! check has passed and before anything is done with it.
+//!
+//! INVARIANT: what is remembered of a verified token never outlives its `exp`, the configured time
+//! (at most 60 s) or the key set that verified it: a withdrawn key refuses at once.
+
+mod fetch;
+mod keys;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use symbolon_core::barrier::Barred;
+use symbolon_core::clock::Clock;
+use symbolon_core::error::Kind;
+use symbolon_core::id::IssuerAlias;
+use symbolon_core::principal::Principal;
+use symbolon_core::token::{
+    Compact, Issuers, KeySet, MAX_TOKEN_BYTES, Refusal, fingerprint, verify,
+};
+
+pub use fetch::{FetchError, KeySource, Way};
+pub use keys::{Freshness, KeySettings, Keys};
+
+use crate::barriers::{ReplayError, Replays, Revocations};
+use crate::telemetry::Metrics;
+
+/// Most verified tokens that are remembered at a time.
+const REMEMBERED: u64 = 100_000;
+
+/// Why there is no principal. A stranger is told the kind, never the variant.
+#[derive(Debug, thiserror::Error)]
+pub enum Unproven {
+    /// The token is refused.
+    #[error("the token is refused")]
+    Token(#[from] Refusal),
+    /// The issuer's keys could not be had, or are too old.
+    #[error("the keys of the issuer are not there")]
+    NoKeys,
+    /// The principal or its issuer was revoked or locked.
+    #[error("the principal is barred")]
+    Barred(#[from] Barred),
+    /// A one-shot token was shown again, or could not be remembered.
+    #[error("the one-shot token cannot be taken")]
+    Replay(#[from] ReplayError),
+}
+
+impl Unproven {
+    /// What the outside is told.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Token(refusal) => refusal.kind(),
+            Self::NoKeys => Kind::Unavailable,
+            Self::Barred(barred) => barred.kind(),
+            Self::Replay(error) => error.kind(),
+        }
+    }
+
+    /// The audit code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Token(refusal) => refusal.code(),
+            Self::NoKeys => "jwks_stale",
+            Self::Barred(barred) => barred.code(),
+            Self::Replay(error) => error.code(),
+        }
+    }
+}
+
+/// What makes principals of tokens, for one generation of the configuration.
+#[derive(Debug)]
+pub struct Authenticator {
+    issuers: Issuers,
+    keys: HashMap<IssuerAlias, Arc<Keys>>,
+    verified: Cache<[u8; 32], Arc<Verified>>,
+    remember_for: Duration,
+    standing: Standing,
+}
+
+/// What outlives a generation of the configuration.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Epochs and locks.
+    pub revocations: Arc<Revocations>,
+    /// One-shot tokens seen.
+    pub replays: Arc<Replays>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Instruments.
+    pub metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+struct Verified {
+    principal: Arc<Principal>,
+    /// The key set that verified it.
+    generation: u64,
+    /// Elapsed time at which it was verified.
+    at: Duration,
+    one_shot: bool,
+}
+
+impl Authenticator {
+    /// An authenticator over issuers and their keys; `remember_for` is cut to 60 s.
+    #[must_use]
+    pub fn new(
+        issuers: Issuers,
+        keys: HashMap<IssuerAlias, Arc<Keys>>,
+        remember_for: Duration,
+        standing: Standing,
+    ) -> Self {
+        let remember_for = remember_for.min(Duration::from_secs(60));
+        let verified = Cache::builder().max_capacity(REMEMBERED).time_to_live(remember_for).build();
+        Self { issuers, keys, verified, remember_for, standing }
+    }
+
+    /// The keys of each issuer.
+    #[must_use]
+    pub fn keys(&self) -> &HashMap<IssuerAlias, Arc<Keys>> {
+        &self.keys
+    }
+
+    /// Proves who shows `token`.
+    ///
+    /// Cancel-safe, but for a one-shot token, which may then count as used.
+    ///
+    /// # Errors
+    /// [`Unproven`] says why there is no principal.
+    pub async fn prove(&self, token: &str) -> Result<Arc<Principal>, Unproven> {
+        let fingerprint = fingerprint(token);
+        let verified = match self.recall(&fingerprint) {
+            Some(verified) => verified,
+            None => self.verify(token, fingerprint).await?,
+        };
+        self.standing.revocations.admits(&verified.principal)?;
+        if verified.one_shot {
+            let replays = &self.standing.replays;
+            replays.remember(&verified.principal).await.inspect_err(|_| {
+                self.standing.metrics.replayed(verified.principal.identity().issuer.as_str());
+            })?;
+        }
+        Ok(verified.principal.clone())
+    }
+
+    /// What is remembered of the token, if that is still good.
+    fn recall(&self, fingerprint: &[u8; 32]) -> Option<Arc<Verified>> {
+        let verified = self.verified.get(fingerprint)?;
+        let principal = &verified.principal;
+        let current = self.keys.get(&principal.identity().issuer)?.current()?;
+        let age = self.standing.clock.elapsed().saturating_sub(verified.at);
+        let is_good = current.generation() == verified.generation
+            && age < self.remember_for
+            && !principal.remaining(self.standing.clock.now()).is_zero();
+        is_good.then_some(verified)
+    }
+
+    async fn verify(&self, token: &str, fingerprint: [u8; 32]) -> Result<Arc<Verified>, Unproven> {
+        let compact = Compact::parse(token, MAX_TOKEN_BYTES)?;
+        let rules = self.issuers.select(&compact)?;
+        let keys = self.keys.get(&rules.alias).ok_or(Unproven::NoKeys)?;
+        let set = keys.first().await.ok_or(Unproven::NoKeys)?;
+        let check = |set: &KeySet| verify(&compact, rules, set, self.standing.clock.now());
+        let (principal, set) = match check(&set) {
+            Err(Refusal::UnknownKey) => {
+                let set = keys.after_unknown_key().await.ok_or(Refusal::UnknownKey)?;
+                (check(&set)?, set)
+            }
+            checked => (checked?, set),
+        };
+        let verified = Arc::new(Verified {
+            principal: Arc::new(principal),
+            generation: set.generation(),
+            at: self.standing.clock.elapsed(),
+            one_shot: rules.one_shot,
+        });
+        self.verified.insert(fingerprint, verified.clone());
+        Ok(verified)
+    }
+}

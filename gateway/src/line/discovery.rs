@@ -1,0 +1,53 @@
+//! The discovery-only listener: the assertion issuer's two documents and nothing else.
+//!
+//! Clouds fetch them from the public internet; what faces the internet then need not be able to do
+//! anything more. There is no identity here, so nothing is recorded, only counted.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::Method;
+use symbolon_core::error::Kind;
+
+use super::ask::Public;
+use super::strangers::Stranger;
+use super::{Line, address, respond};
+use crate::issuer::{CONFIGURATION_PATH, KEYS_PATH, MAX_AGE};
+use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
+
+/// Serves the documents that a [`Line`] serves too, at the root and below `/assertions`.
+#[derive(Debug)]
+pub struct Discovery(pub Arc<Line>);
+
+impl Handler for Discovery {
+    async fn handle(self: Arc<Self>, arrival: Arrival) -> Response {
+        let path = arrival.head.uri.path();
+        let path = path.strip_prefix("/assertions").unwrap_or(path);
+        let document = match path {
+            CONFIGURATION_PATH => Public::AssertionConfiguration,
+            KEYS_PATH => Public::AssertionKeys,
+            _ => return self.refuse(&arrival),
+        };
+        if arrival.head.method != Method::GET {
+            return self.refuse(&arrival);
+        }
+        let world = self.0.world.load();
+        respond::document(world.documents.get(document), MAX_AGE)
+    }
+
+    fn failed(&self, peer: Peer, failure: Failure) -> Response {
+        self.0.turn_away(peer, &Stranger::Failed(failure))
+    }
+
+    fn fault(&self, peer: Option<IpAddr>, fault: Fault) {
+        self.0.count_refusal(peer, fault.code());
+    }
+}
+
+impl Discovery {
+    fn refuse(&self, arrival: &Arrival) -> Response {
+        self.0.count_refusal(address(arrival.peer), "no_route");
+        let request = self.0.ids.request(self.0.clock.now());
+        respond::problem(Kind::NoRoute, request).into_response(request)
+    }
+}

@@ -1,0 +1,175 @@
+//! From a permit to the thing permitted, through a backend's component.
+//!
+//! INVARIANT: only a [`Permit`] gets here, and what is asked of the component is what the permit
+//! names: the path was parsed once and is the one that was decided about.
+
+use std::sync::Arc;
+
+use symbolon_core::ask::{Ask, Resource, Version};
+use symbolon_core::clock::Clock;
+use symbolon_core::error::Kind;
+use symbolon_core::policy::Permit;
+use symbolon_host::answer::{Listing, SecretValue};
+use symbolon_host::catalog::CatalogError;
+use symbolon_host::{CallContext, CallError, Catalog, Generation};
+
+use super::ask::Page;
+use crate::telemetry::Metrics;
+
+/// What was delivered, and by which plugin.
+#[derive(Debug)]
+pub struct Granted {
+    /// The thing itself.
+    pub delivery: Delivery,
+    /// Digest of the component that answered.
+    plugin: String,
+}
+
+/// What can be delivered.
+#[derive(Debug)]
+pub enum Delivery {
+    /// A secret.
+    Secret(SecretValue),
+    /// Names.
+    Listing(Listing),
+}
+
+impl Granted {
+    /// Digest of the component that answered.
+    #[must_use]
+    pub fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    /// Version of the secret, if it is one that has versions.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        match &self.delivery {
+            Delivery::Secret(secret) => secret.version.as_ref().map(Version::as_str),
+            Delivery::Listing(_) => None,
+        }
+    }
+}
+
+/// Why something permitted was not delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum Undelivered {
+    /// The backend has no plugin that takes calls.
+    #[error("no plugin for the backend")]
+    Catalog(#[from] CatalogError),
+    /// The call failed.
+    #[error("the backend's plugin did not deliver")]
+    Call(#[from] CallError),
+    /// Nothing on this gateway delivers this kind of thing.
+    #[error("nothing delivers this kind of thing")]
+    Unsupported,
+}
+
+impl Undelivered {
+    /// What the caller is told.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Catalog(error) => error.kind(),
+            Self::Call(error) => error.kind(),
+            Self::Unsupported => Kind::NoRoute,
+        }
+    }
+
+    /// The audit code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Catalog(error) => error.code(),
+            Self::Call(error) => error.code(),
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+/// The backends, as one generation of the configuration has them.
+#[derive(Debug)]
+pub struct Dispatcher {
+    catalog: Arc<Catalog>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+impl Dispatcher {
+    /// A dispatcher over `catalog`.
+    #[must_use]
+    pub fn new(catalog: Arc<Catalog>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        Self { catalog, clock, metrics }
+    }
+
+    /// The backends.
+    #[must_use]
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// Delivers what `permit` permits.
+    ///
+    /// Not cancel-safe as far as the backend goes: what was sent was sent.
+    ///
+    /// # Errors
+    /// [`Undelivered`] says why not.
+    pub async fn dispatch(
+        &self,
+        permit: &Permit,
+        page: &Page,
+        context: &CallContext,
+    ) -> Result<Granted, Undelivered> {
+        let ask = permit.ask();
+        let backend = ask.resource.backend().ok_or(Undelivered::Unsupported)?;
+        let generation = self.catalog.find(backend)?;
+        let started = self.clock.elapsed();
+        let delivered = deliver(&generation, ask, page, context).await;
+        let error = delivered.as_ref().err();
+        if let Some(error) = error {
+            log(context, backend.as_str(), error);
+        }
+        let took = self.clock.elapsed().saturating_sub(started);
+        let operation = ask.action.as_str();
+        self.metrics.called(backend.as_str(), operation, error.map(Undelivered::code), took);
+        let plugin = generation.digest().to_string();
+        delivered.map(|delivery| Granted { delivery, plugin })
+    }
+}
+
+async fn deliver(
+    generation: &Generation,
+    ask: &Ask,
+    page: &Page,
+    context: &CallContext,
+) -> Result<Delivery, Undelivered> {
+    match &ask.resource {
+        Resource::Secret { path, .. } => {
+            let secret = Box::pin(generation.read(context, path, ask.version.as_ref())).await?;
+            Ok(Delivery::Secret(secret))
+        }
+        Resource::Folder { folder, .. } => {
+            let listing = generation.list(context, folder.as_ref(), page.0.as_deref());
+            Ok(Delivery::Listing(Box::pin(listing).await?))
+        }
+        Resource::Role { .. } | Resource::Target(_) | Resource::Gateway => {
+            Err(Undelivered::Unsupported)
+        }
+    }
+}
+
+/// The plugin's own words go to the operator's log, where they were cut and escaped.
+fn log(context: &CallContext, backend: &str, error: &Undelivered) {
+    let request_id = context.request_id;
+    let fault = match error {
+        Undelivered::Call(error) => error.fault(),
+        Undelivered::Catalog(_) | Undelivered::Unsupported => None,
+    };
+    let (plugin_code, plugin_message) =
+        fault.map_or(("", ""), |fault| (fault.code.as_str(), fault.message.as_str()));
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(
+        %request_id, backend, code = error.code(), cause, plugin_code, plugin_message,
+        "the backend did not deliver"
+    );
+}

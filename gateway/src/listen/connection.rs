@@ -1,0 +1,273 @@
+//! One connection, from its first byte to its last.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::proxy::{is_within, read_header};
+use super::{Arrival, Certificate, Failure, Fault, Handler, Peer, Response, Settings};
+
+/// Limits of one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For the PROXY header and the TLS handshake together.
+    pub handshake_timeout: Duration,
+    /// For the headers of a request, counted from the end of the answer before: also how long a
+    /// connection may be idle.
+    pub header_timeout: Duration,
+    /// For the body of a request.
+    pub body_timeout: Duration,
+    /// For the answer.
+    pub request_timeout: Duration,
+    /// Most bytes of all headers of a request.
+    pub max_header_bytes: usize,
+    /// Most bytes of a body.
+    pub max_body_bytes: usize,
+}
+
+/// Streams of one HTTP/2 connection that may be open at a time.
+const MAX_STREAMS: u32 = 100;
+
+pub(super) struct Connection<H> {
+    pub(super) settings: Arc<Settings>,
+    pub(super) tls: Option<Arc<Certificate>>,
+    pub(super) handler: Arc<H>,
+    pub(super) tracker: TaskTracker,
+    pub(super) stop: CancellationToken,
+}
+
+impl<H: Handler> Connection<H> {
+    /// Serves the connection to its end; what goes wrong is counted, never an error of ours.
+    pub(super) async fn serve(self, stream: TcpStream, peer: SocketAddr) {
+        let deadline = self.settings.limits.handshake_timeout;
+        let fault = match tokio::time::timeout(deadline, self.handshake(stream, peer)).await {
+            Ok(Ok((stream, peer))) => return self.speak(stream, peer).await,
+            Ok(Err(fault)) => fault,
+            Err(_) => Fault::Handshake,
+        };
+        self.handler.fault(Some(peer.ip()), fault);
+    }
+
+    async fn handshake(
+        &self,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Result<(Stream, IpAddr), Fault> {
+        let _ = stream.set_nodelay(true);
+        let client = if is_within(&self.settings.proxy_protocol_from, peer.ip()) {
+            read_header(&mut stream, peer).await.map_err(|_| Fault::Proxy)?
+        } else {
+            peer
+        };
+        let stream = match &self.tls {
+            None => Stream::Plain(stream),
+            Some(tls) => {
+                let accepted = tls.acceptor().accept(stream).await.map_err(|_| Fault::Handshake)?;
+                Stream::Tls(Box::new(accepted))
+            }
+        };
+        Ok((stream, client.ip()))
+    }
+
+    async fn speak(self, stream: Stream, client: IpAddr) {
+        let exchange = Exchange {
+            forwarded_from: self.settings.forwarded_from.clone().into(),
+            limits: self.settings.limits,
+            handler: self.handler,
+            tracker: self.tracker,
+            peer: Peer::Address(client),
+        };
+        match stream {
+            Stream::Plain(stream) => exchange.http1(stream, &self.stop).await,
+            Stream::Tls(stream) => {
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                if is_http2 {
+                    exchange.http2(*stream, &self.stop).await;
+                } else {
+                    exchange.http1(*stream, &self.stop).await;
+                }
+            }
+        }
+    }
+}
+
+/// What a stream that was accepted elsewhere, such as a Unix socket, is served with.
+pub struct Local<H> {
+    /// Who answers.
+    pub handler: Arc<H>,
+    /// Limits of the connection.
+    pub limits: Limits,
+    /// Where the handler's tasks run.
+    pub tracker: TaskTracker,
+    /// The other end.
+    pub peer: Peer,
+}
+
+/// Serves HTTP/1.1 on such a stream until it ends or `stop` is cancelled.
+pub async fn serve_stream<H, S>(stream: S, local: Local<H>, stop: &CancellationToken)
+where
+    H: Handler,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Local { handler, limits, tracker, peer } = local;
+    let exchange = Exchange { forwarded_from: Arc::from([]), limits, handler, tracker, peer };
+    exchange.http1(stream, stop).await;
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+}
+
+/// Requests and answers on one connection, whichever version of HTTP it speaks.
+struct Exchange<H> {
+    forwarded_from: Arc<[ipnet::IpNet]>,
+    limits: Limits,
+    handler: Arc<H>,
+    /// Where the handler's tasks run; the drain waits for them.
+    tracker: TaskTracker,
+    peer: Peer,
+}
+
+/// Derived by hand: `derive` would demand `H: Clone`.
+impl<H> Clone for Exchange<H> {
+    fn clone(&self) -> Self {
+        Self {
+            forwarded_from: self.forwarded_from.clone(),
+            limits: self.limits,
+            handler: self.handler.clone(),
+            tracker: self.tracker.clone(),
+            peer: self.peer,
+        }
+    }
+}
+
+impl<H: Handler> Exchange<H> {
+    async fn http1<S>(self, stream: S, stop: &CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (handler, peer) = (self.handler.clone(), self.peer);
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_timeout)
+            .max_buf_size(self.limits.max_header_bytes.max(8192));
+        let service = service_fn(move |request| self.clone().answer(request));
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        note_end(handler.as_ref(), peer, ended);
+    }
+
+    async fn http2<S>(self, stream: S, stop: &CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (handler, peer) = (self.handler.clone(), self.peer);
+        let mut builder = http2::Builder::new(Tracked(self.tracker.clone()));
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(u32::try_from(self.limits.max_header_bytes).unwrap_or(u32::MAX))
+            .max_send_buf_size(1 << 20)
+            .keep_alive_interval(self.limits.header_timeout)
+            .keep_alive_timeout(self.limits.header_timeout);
+        let service = service_fn(move |request| self.clone().answer(request));
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        note_end(handler.as_ref(), peer, ended);
+    }
+
+    /// Reads the request whole and hands it over. The handler's task outlives this future.
+    async fn answer(self, request: http::Request<Incoming>) -> Result<Response, Infallible> {
+        let (head, body) = request.into_parts();
+        let peer = self.client(&head);
+        let Ok(body) = self.read(body).await else {
+            return Ok(self.handler.failed(peer, Failure::Body));
+        };
+        let handler = self.handler.clone();
+        let task = self.tracker.spawn(handler.handle(Arrival { head, body, peer }));
+        match tokio::time::timeout(self.limits.request_timeout, task).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(_)) | Err(_) => Ok(self.handler.failed(peer, Failure::Late)),
+        }
+    }
+
+    async fn read(&self, body: Incoming) -> Result<Bytes, ()> {
+        if body.is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        let whole = Limited::new(body, self.limits.max_body_bytes).collect();
+        let collected = tokio::time::timeout(self.limits.body_timeout, whole).await;
+        collected.map_err(|_| ())?.map(|body| body.to_bytes()).map_err(|_| ())
+    }
+
+    /// The client behind a proxy that is believed: the last address in `X-Forwarded-For` that is
+    /// not such a proxy itself.
+    fn client(&self, head: &Parts) -> Peer {
+        let Peer::Address(address) = self.peer else { return self.peer };
+        if !is_within(&self.forwarded_from, address) {
+            return self.peer;
+        }
+        let values = head.headers.get_all("x-forwarded-for").iter();
+        let hops: Vec<_> =
+            values.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).collect();
+        let parsed = hops.iter().rev().map_while(|hop| hop.trim().parse::<IpAddr>().ok());
+        let outside = parsed.into_iter().find(|hop| !is_within(&self.forwarded_from, *hop));
+        Peer::Address(outside.unwrap_or(address))
+    }
+}
+
+/// Runs the tasks that HTTP/2 needs where the drain waits for them.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for Tracked
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
+
+/// A client that leaves, or stays silent, is no fault; one that breaks the protocol is.
+fn note_end<H: Handler>(handler: &H, peer: Peer, ended: hyper::Result<()>) {
+    let Err(error) = ended else { return };
+    if error.is_parse() || error.is_parse_too_large() || error.is_timeout() {
+        let address = match peer {
+            Peer::Address(address) => Some(address),
+            Peer::User(_) => None,
+        };
+        handler.fault(address, Fault::Http);
+    }
+    tracing::debug!(%error, "connection ended");
+}
