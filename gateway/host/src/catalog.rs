@@ -1,1 +1,241 @@
-//! Generations of backends.
+//! Which plugin serves which backend, right now.
+//!
+//! A [`Generation`] is one admitted component with the configuration, limits and network of one
+//! backend. It never changes: what changes is which generation the [`Catalog`] points at, in one
+//! atomic swap. Calls in flight hold the old one and end on it; going back is another swap.
+//!
+//! A backend whose plugin is missing or refused is in the catalog too, as degraded, with the reason
+//! for the operator. It answers `Unavailable`; nothing else notices.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use symbolon_core::clock::{Clock, Timestamp};
+use symbolon_core::error::Kind;
+use symbolon_core::id::{BackendName, PluginName};
+
+use crate::admit::Admitted;
+use crate::breaker::{Breaker, BreakerState};
+use crate::call::{Caller, Places};
+use crate::limits::Limits;
+use crate::manifest::{Digest, Interface, Manifest};
+use crate::state::{Outbound, Shared};
+
+/// How a backend uses a plugin.
+#[derive(Debug)]
+pub struct BackendSpec {
+    /// The backend.
+    pub name: BackendName,
+    /// Its configuration, as JSON.
+    pub config: serde_json::Value,
+    /// Its limits.
+    pub limits: Limits,
+    /// Its network: what operator and manifest agree on, with the credentials to inject.
+    pub outbound: Box<dyn Outbound>,
+}
+
+/// One admitted component with the configuration, limits and network of one backend.
+pub struct Generation {
+    manifest: Arc<Manifest>,
+    interfaces: Vec<Interface>,
+    digest: Digest,
+    caller: Caller,
+}
+
+impl Generation {
+    /// Puts `plugin` to use as the backend of `spec`.
+    #[must_use]
+    pub fn new(plugin: &Admitted, spec: BackendSpec, clock: Arc<dyn Clock>) -> Self {
+        let limits = spec.limits;
+        let caller = Caller {
+            runtime: Arc::clone(plugin.runtime()),
+            pre: plugin.pre().clone(),
+            exports: plugin.exports().clone(),
+            breaker: Breaker::new(limits.breaker_failures, limits.breaker_pause),
+            places: Places::new(&limits),
+            shared: Arc::new(Shared {
+                backend: Some(spec.name),
+                config: spec.config.to_string(),
+                outbound: spec.outbound,
+                limits,
+            }),
+            clock,
+        };
+        let inspection = plugin.inspection();
+        Self {
+            manifest: Arc::new(inspection.manifest.clone()),
+            interfaces: inspection.interfaces.clone(),
+            digest: inspection.digest,
+            caller,
+        }
+    }
+
+    /// The plugin's name.
+    #[must_use]
+    pub fn plugin(&self) -> &PluginName {
+        &self.manifest.name
+    }
+
+    /// The plugin's manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The component's digest.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Whether the plugin exports `interface`.
+    #[must_use]
+    pub fn can(&self, interface: Interface) -> bool {
+        self.interfaces.contains(&interface)
+    }
+
+    /// What the breaker lets through now.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerState {
+        self.caller.breaker.state()
+    }
+
+    /// How many more calls could run now without waiting.
+    #[must_use]
+    pub fn free_places(&self) -> usize {
+        self.caller.places.free()
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.caller.clock.now()
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation")
+            .field("plugin", self.plugin())
+            .field("version", &self.manifest.version)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a backend's name leads to.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A plugin that takes calls.
+    Ready(Arc<Generation>),
+    /// No plugin, and why, for the operator.
+    Degraded {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a backend has no generation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// There is no such backend.
+    #[error("there is no such backend")]
+    Unknown,
+    /// Its plugin is missing or was refused.
+    #[error("the backend is degraded: {reason}")]
+    Degraded {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl CatalogError {
+    /// What the caller is told.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Unknown => Kind::Absent,
+            Self::Degraded { .. } => Kind::Unavailable,
+        }
+    }
+
+    /// The audit code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown => "backend_unknown",
+            Self::Degraded { .. } => "backend_degraded",
+        }
+    }
+}
+
+/// All entries by backend.
+pub type Entries = BTreeMap<BackendName, Entry>;
+
+/// Which plugin serves which backend.
+#[derive(Debug, Default)]
+pub struct Catalog(ArcSwap<Entries>);
+
+impl Catalog {
+    /// A catalog with `entries`.
+    #[must_use]
+    pub fn new(entries: Entries) -> Self {
+        Self(ArcSwap::from_pointee(entries))
+    }
+
+    /// The generation that serves `backend` now. Hold it for one request, not longer.
+    ///
+    /// # Errors
+    /// [`CatalogError`] if there is none.
+    pub fn find(&self, backend: &BackendName) -> Result<Arc<Generation>, CatalogError> {
+        match self.0.load().get(backend) {
+            Some(Entry::Ready(generation)) => Ok(Arc::clone(generation)),
+            Some(Entry::Degraded { reason }) => {
+                Err(CatalogError::Degraded { reason: reason.clone() })
+            }
+            None => Err(CatalogError::Unknown),
+        }
+    }
+
+    /// Everything, as of one moment.
+    #[must_use]
+    pub fn entries(&self) -> Arc<Entries> {
+        self.0.load_full()
+    }
+
+    /// Replaces everything in one swap; answers what was there.
+    pub fn replace(&self, entries: Entries) -> Arc<Entries> {
+        self.0.swap(Arc::new(entries))
+    }
+
+    /// Replaces one entry; answers what was there.
+    pub fn put(&self, backend: &BackendName, entry: &Entry) -> Option<Entry> {
+        let before = self.0.rcu(|entries| {
+            let mut entries = Entries::clone(entries);
+            entries.insert(backend.clone(), entry.clone());
+            entries
+        });
+        before.get(backend).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_degraded_backend_says_why_and_an_unknown_one_is_absent() {
+        let catalog = Catalog::default();
+        let name = BackendName::parse("kv").unwrap();
+        assert_eq!(catalog.find(&name).unwrap_err().kind(), Kind::Absent);
+        let reason = "the component is not there".to_owned();
+        catalog.put(&name, &Entry::Degraded { reason: reason.clone() });
+        assert_eq!(catalog.find(&name).unwrap_err(), CatalogError::Degraded { reason });
+        assert_eq!(catalog.replace(Entries::new()).len(), 1);
+        assert_eq!(catalog.find(&name).unwrap_err(), CatalogError::Unknown);
+    }
+}

@@ -1,12 +1,42 @@
 //! The component host: a WebAssembly component in, bounded and re-checked calls out.
 //!
-//! A plugin gets what is linked and nothing else. It runs in a fresh instance per call, reaches the
-//! network only through [`egress`], and what it answers is checked in [`facade`] before anyone
-//! believes it.
+//! A plugin gets what is linked ([`imports`]) and nothing else. It is known by its static
+//! [`manifest`] before any of its code runs, [admitted](admit) step by step, and put to use as a
+//! [`Generation`] of a [`Catalog`]. Each call runs in a fresh instance with limits of its own
+//! ([`engine`], [`limits`]), reaches the network only through [`egress`], and what it answers is
+//! checked in `facade` before anyone believes it.
+//!
+//! What this crate does not know: who asks and why it was permitted, leases, the disk store, the
+//! listener.
 
-pub mod bindings;
+pub mod admit;
+pub mod answer;
+mod bindings;
+mod breaker;
+mod call;
 pub mod catalog;
+pub mod compiled;
 pub mod egress;
 pub mod engine;
-pub mod facade;
+mod facade;
+pub mod fault;
+pub mod imports;
+pub mod limits;
 pub mod manifest;
+mod operations;
+mod state;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use admit::{AdmitError, Admitted, Host, HostError};
+pub use breaker::BreakerState;
+pub use call::{CallContext, Operation};
+pub use catalog::{BackendSpec, Catalog, Entry, Generation};
+pub use compiled::CompiledCache;
+pub use fault::{AnswerFault, CallError, Fault, FaultKind};
+pub use limits::Limits;
+pub use manifest::{Digest, Inspection, Manifest};
+pub use operations::{MAX_BATCH, Selector};
+pub use state::{NoEgress, Outbound};

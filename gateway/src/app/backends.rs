@@ -202,13 +202,8 @@ impl<'a> Builder<'a> {
             ttl: target.ttl,
         };
         let Foundation { keyring, clock, ids, .. } = self.foundation;
-        let source = TargetSource::new(
-            settings,
-            generation,
-            keyring.clone(),
-            clock.clone(),
-            ids.clone(),
-        );
+        let source =
+            TargetSource::new(settings, generation, keyring.clone(), clock.clone(), ids.clone());
         let source = Arc::new(source);
         self.sources.insert(name.clone(), source.clone());
         Ok(source)
@@ -275,7 +270,8 @@ fn asked(plugin: &Admitted, settings: &serde_json::Value) -> Result<Vec<Grant>, 
 
 fn url_in(settings: &serde_json::Value, key: &str) -> Result<url::Url, Reason> {
     let text = settings.get(key).and_then(serde_json::Value::as_str);
-    let text = text.ok_or_else(|| format!("`config.{key}` is missing: the plugin asks to reach it"))?;
+    let text =
+        text.ok_or_else(|| format!("`config.{key}` is missing: the plugin asks to reach it"))?;
     url::Url::parse(text).map_err(|error| format!("`config.{key}` is not a URL: {error}"))
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use serde_json::Value;
 use symbolon_core::ask::Ask;
+use symbolon_core::audit::Verdict;
 use symbolon_core::clock::Clock;
 use symbolon_core::id::{BackendName, IssuerAlias};
 use symbolon_core::path::SecretPath;
@@ -104,13 +105,15 @@ async fn audit(app: &App, request_id: &str, say: Say<'_>) -> Result<(), StartErr
     for line in report.to_string().lines() {
         say(&format!("   | {line}"));
     }
-    expect(report.is_sound(), "the audit chain")?;
+    expect(report.verdict() == Verdict::Intact, "the audit chain")?;
     let text = files.iter().map(std::fs::read_to_string).collect::<Result<String, _>>();
     let text = text.map_err(failed)?;
     let record = text.lines().filter(|line| line.contains(request_id));
     let lines: Vec<_> = record.collect();
     expect(lines.len() == 2, "the record of the denial")?;
-    say("   The record of the denial, opened before it was decided and closed before it was answered:");
+    say(
+        "   The record of the denial, opened before it was decided and closed before it was answered:",
+    );
     for line in lines {
         say(&format!("   | {line}"));
     }

@@ -1,0 +1,443 @@
+//! The one way into a guest.
+//!
+//! Every call, of whatever interface, walks the same path: breaker, place in the queue, fresh
+//! store with its limits, instance, typed function, deadline. What differs is in `operations`.
+//!
+//! INVARIANT: a store serves one attempt. After an answer, a trap, a timeout or a cancelled caller
+//! it is dropped, and its memory is reset before another instance gets it.
+//!
+//! A call is safe to cancel at any point for the host; the backend may have acted, as after a
+//! timeout.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use symbolon_core::clock::Clock;
+use symbolon_core::id::RequestId;
+use symbolon_core::secret::Secret;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
+use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
+
+use crate::bindings::types;
+use crate::breaker::{Breaker, Health};
+use crate::engine::Runtime;
+use crate::facade;
+use crate::fault::{CallError, FaultKind, Trap};
+use crate::limits::{Exceeded, Limits, MAX_HANDLES};
+use crate::manifest::Interface;
+use crate::state::{Shared, State};
+
+/// What comes with every call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallContext {
+    /// The request that causes the call.
+    pub request_id: RequestId,
+    /// When the caller gives up, on [`Clock::elapsed`]. The backend's own limit may be earlier.
+    pub deadline: Duration,
+}
+
+/// The functions of the contract that the host calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `check.validate`
+    Validate,
+    /// `check.probe`
+    Probe,
+    /// `secrets.read`
+    Read,
+    /// `secrets.read-many`
+    ReadMany,
+    /// `secrets.list`
+    List,
+    /// `credentials.issue`
+    Issue,
+    /// `credentials.renew`
+    Renew,
+    /// `credentials.revoke`
+    Revoke,
+    /// `credentials.verify`
+    Verify,
+    /// `credentials.list-issued`
+    ListIssued,
+    /// `exchange.exchange`
+    Exchange,
+    /// `rotate.rotate`
+    Rotate,
+    /// `rotate.verify`
+    VerifyRotation,
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 13] = [
+        Self::Validate,
+        Self::Probe,
+        Self::Read,
+        Self::ReadMany,
+        Self::List,
+        Self::Issue,
+        Self::Renew,
+        Self::Revoke,
+        Self::Verify,
+        Self::ListIssued,
+        Self::Exchange,
+        Self::Rotate,
+        Self::VerifyRotation,
+    ];
+
+    /// Interface and function, as in metrics: `secrets.read`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Validate => "check.validate",
+            Self::Probe => "check.probe",
+            Self::Read => "secrets.read",
+            Self::ReadMany => "secrets.read-many",
+            Self::List => "secrets.list",
+            Self::Issue => "credentials.issue",
+            Self::Renew => "credentials.renew",
+            Self::Revoke => "credentials.revoke",
+            Self::Verify => "credentials.verify",
+            Self::ListIssued => "credentials.list-issued",
+            Self::Exchange => "exchange.exchange",
+            Self::Rotate => "rotate.rotate",
+            Self::VerifyRotation => "rotate.verify",
+        }
+    }
+
+    /// The interface that has the function.
+    #[must_use]
+    pub const fn interface(self) -> Interface {
+        match self {
+            Self::Validate | Self::Probe => Interface::Check,
+            Self::Read | Self::ReadMany | Self::List => Interface::Secrets,
+            Self::Issue | Self::Renew | Self::Revoke | Self::Verify | Self::ListIssued => {
+                Interface::Credentials
+            }
+            Self::Exchange => Interface::Exchange,
+            Self::Rotate | Self::VerifyRotation => Interface::Rotate,
+        }
+    }
+
+    /// Whether asking twice changes no more than asking once, so that the host may ask again.
+    /// What issues is not among them, though the contract asks plugins to be idempotent: the host
+    /// does not rely on it.
+    const fn only_reads(self) -> bool {
+        match self {
+            Self::Validate
+            | Self::Probe
+            | Self::Read
+            | Self::ReadMany
+            | Self::List
+            | Self::Verify
+            | Self::ListIssued
+            | Self::VerifyRotation => true,
+            Self::Issue | Self::Renew | Self::Revoke | Self::Exchange | Self::Rotate => false,
+        }
+    }
+}
+
+/// Where the functions are in a component: looked up once, by name, at admission.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Exports(Vec<(Operation, ComponentExportIndex)>);
+
+impl Exports {
+    pub(crate) fn of(pre: &InstancePre<State>) -> Self {
+        let component = pre.component();
+        let find = |operation: Operation| {
+            let instance = component.get_export_index(None, &operation.interface().export())?;
+            let (_, function) = operation.as_str().split_once('.')?;
+            component.get_export_index(Some(&instance), function).map(|index| (operation, index))
+        };
+        Self(Operation::ALL.into_iter().filter_map(find).collect())
+    }
+
+    fn find(&self, operation: Operation) -> Result<&ComponentExportIndex, CallError> {
+        let found = self.0.iter().find(|(of, _)| *of == operation);
+        found.map(|(_, index)| index).ok_or(CallError::Unsupported(operation))
+    }
+}
+
+/// Everything that calls of one backend share.
+pub(crate) struct Caller {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) exports: Exports,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) breaker: Breaker,
+    pub(crate) places: Places,
+}
+
+/// One call: what, for whom, and which secrets go in with it.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) context: &'a CallContext,
+    pub(crate) secrets: &'a [&'a Secret],
+}
+
+impl Caller {
+    /// Makes a call, and once more if it only reads and the backend was not there.
+    pub(crate) async fn call<P, T>(&self, call: Call<'_>, params: P) -> Result<T, CallError>
+    where
+        P: ComponentNamedList + Lower + Copy + Send + Sync,
+        T: Lift + Send + Sync + 'static,
+        (Result<T, types::Error>,): ComponentNamedList + Lift,
+    {
+        self.exports.find(call.operation)?;
+        let pass = self.breaker.pass(self.clock.elapsed()).map_err(CallError::Open)?;
+        let _place = self.places.take(self.remaining(call.context)?).await?;
+        let mut outcome = self.attempt(call, params).await;
+        if call.operation.only_reads() && outcome.as_ref().is_err_and(may_pass_by_itself) {
+            outcome = self.attempt(call, params).await;
+        }
+        pass.settle(health(&outcome), self.clock.elapsed());
+        outcome
+    }
+
+    async fn attempt<P, T>(&self, call: Call<'_>, params: P) -> Result<T, CallError>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        T: Lift + Send + Sync + 'static,
+        (Result<T, types::Error>,): ComponentNamedList + Lift,
+    {
+        let index = self.exports.find(call.operation)?;
+        let until = Instant::now() + self.remaining(call.context)?;
+        let (shared, context) = (Arc::clone(&self.shared), call.context.clone());
+        let state = State::new(shared, context, until, call.secrets);
+        let mut store = store(&self.runtime, &self.shared.limits, state);
+        let run = async {
+            let instance = self.pre.instantiate_async(&mut store).await?;
+            let function =
+                instance.get_typed_func::<P, (Result<T, types::Error>,)>(&mut store, index)?;
+            function.call_async(&mut store, params).await
+        };
+        match tokio::time::timeout_at(until, run).await {
+            Err(_) => Err(CallError::Timeout),
+            Ok(Err(error)) => Err(stopped(&error)),
+            Ok(Ok((Err(fault),))) => {
+                Err(CallError::Plugin(Box::new(facade::fault(fault, call.secrets))))
+            }
+            Ok(Ok((Ok(answer),))) => Ok(answer),
+        }
+    }
+
+    /// What is left of the call's time.
+    pub(crate) fn remaining(&self, context: &CallContext) -> Result<Duration, CallError> {
+        let left = context.deadline.saturating_sub(self.clock.elapsed());
+        if left.is_zero() { Err(CallError::Timeout) } else { Ok(left.min(self.shared.limits.wall)) }
+    }
+}
+
+/// A fresh store with its limits.
+pub(crate) fn store(runtime: &Runtime, limits: &Limits, state: State) -> Store<State> {
+    let mut store = Store::new(runtime.engine(), state);
+    store.limiter(|state| &mut state.budget);
+    store.set_hostcall_fuel(limits.crossing_bytes);
+    store.set_max_component_handles(MAX_HANDLES);
+    store.set_epoch_deadline(1);
+    let mut ticks = runtime.ticks(limits.cpu);
+    store.epoch_deadline_callback(move |_| match ticks.checked_sub(1) {
+        Some(left) => {
+            ticks = left;
+            // Others run between any two epochs of this guest.
+            Ok(UpdateDeadline::Yield(1))
+        }
+        None => Err(Exceeded::Cpu.into()),
+    });
+    store
+}
+
+/// Why a guest was stopped.
+pub(crate) fn stopped(error: &wasmtime::Error) -> CallError {
+    if error.is::<PoolConcurrencyLimitError>() {
+        return CallError::Busy;
+    }
+    if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+        return CallError::Trap(match exceeded {
+            Exceeded::Cpu => Trap::Cpu,
+            Exceeded::Memory | Exceeded::Table => Trap::Memory,
+        });
+    }
+    if error.is::<wasmtime_wasi::I32Exit>() {
+        return CallError::Trap(Trap::Exit);
+    }
+    match error.downcast_ref::<wasmtime::Trap>() {
+        Some(wasmtime::Trap::StackOverflow) => CallError::Trap(Trap::Stack),
+        Some(trap) => CallError::Trap(Trap::Other(trap.to_string())),
+        None => CallError::Trap(other(error)),
+    }
+}
+
+/// wasmtime has no type for these; the texts are held by a test.
+fn other(error: &wasmtime::Error) -> Trap {
+    let text = facade::escape(&error.root_cause().to_string(), 512);
+    let crossing = ["too much data", "fuel allocated for hostcalls", "handle limit exceeded"];
+    if crossing.iter().any(|known| text.contains(known)) {
+        Trap::Crossing
+    } else {
+        Trap::Other(text)
+    }
+}
+
+/// Whether the same question may find a better answer at once. The guest can only make the host
+/// more careful: an error that says it sent something is repeated only if the backend was not
+/// there, and one that asks to wait is not repeated.
+fn may_pass_by_itself(error: &CallError) -> bool {
+    error.fault().is_some_and(|fault| {
+        let waits = fault.retry_after.is_some_and(|wait| !wait.is_zero());
+        let gone = fault.kind == FaultKind::Unavailable;
+        let unsent =
+            !fault.request_sent && matches!(fault.kind, FaultKind::Timeout | FaultKind::Other);
+        !waits && (gone || unsent)
+    })
+}
+
+fn health<T>(outcome: &Result<T, CallError>) -> Health {
+    match outcome {
+        Ok(_) => Health::Good,
+        Err(CallError::Trap(_) | CallError::Timeout | CallError::Host(_)) => Health::Bad,
+        Err(CallError::Plugin(fault)) => match fault.kind {
+            FaultKind::Unavailable | FaultKind::Timeout => Health::Bad,
+            FaultKind::InvalidRequest
+            | FaultKind::InvalidConfig
+            | FaultKind::Unauthenticated
+            | FaultKind::PermissionDenied
+            | FaultKind::Absent
+            | FaultKind::Deleted
+            | FaultKind::Destroyed
+            | FaultKind::Conflict
+            | FaultKind::RateLimited
+            | FaultKind::Unsupported
+            | FaultKind::Internal
+            | FaultKind::Other => Health::Good,
+        },
+        Err(CallError::Answer(_)) => Health::Good,
+        Err(CallError::Unsupported(_) | CallError::Busy | CallError::Open(_)) => Health::Unknown,
+    }
+}
+
+/// Places for calls at once, and a bounded queue before them.
+#[derive(Debug)]
+pub(crate) struct Places {
+    running: Semaphore,
+    waiting: AtomicU32,
+    max_waiting: u32,
+}
+
+impl Places {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let running = usize::try_from(limits.concurrency.max(1)).unwrap_or(1);
+        Self {
+            running: Semaphore::new(running),
+            waiting: AtomicU32::new(0),
+            max_waiting: limits.waiting,
+        }
+    }
+
+    /// A place, as soon as one is free within `patience`.
+    pub(crate) async fn take(
+        &self,
+        patience: Duration,
+    ) -> Result<tokio::sync::SemaphorePermit<'_>, CallError> {
+        if let Ok(place) = self.running.try_acquire() {
+            return Ok(place);
+        }
+        let _waiting = Waiting::begin(&self.waiting, self.max_waiting).ok_or(CallError::Busy)?;
+        let place = tokio::time::timeout(patience, self.running.acquire()).await;
+        place.ok().and_then(Result::ok).ok_or(CallError::Busy)
+    }
+
+    /// Calls that run now, given the limit they started from.
+    pub(crate) fn free(&self) -> usize {
+        self.running.available_permits()
+    }
+}
+
+/// One caller in the queue, until dropped.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicU32, max: u32) -> Option<Self> {
+        let more = |n: u32| (n < max).then_some(n.saturating_add(1));
+        count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Self(count))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+<<<<<<< HEAD
+=======
+    use crate::bindings::types::ErrorKind;
+
+    fn failed(kind: ErrorKind, request_sent: bool, retry_after_ms: Option<u64>) -> CallError {
+        let raw = types::Error {
+            kind,
+            code: "code".into(),
+            message: String::new(),
+            retry_after_ms,
+            request_sent,
+            upstream_status: None,
+            metadata: Vec::new(),
+        };
+        CallError::Plugin(Box::new(facade::fault(raw, &[])))
+    }
+
+    #[test]
+    fn only_what_may_pass_by_itself_is_asked_again() {
+        for (again, error) in [
+            (true, failed(ErrorKind::Unavailable, true, None)),
+            (true, failed(ErrorKind::Unavailable, false, Some(0))),
+            (true, failed(ErrorKind::Timeout, false, None)),
+            (true, failed(ErrorKind::Other, false, None)),
+            (false, failed(ErrorKind::Timeout, true, None)),
+            (false, failed(ErrorKind::Unavailable, false, Some(100))),
+            (false, failed(ErrorKind::RateLimited, false, None)),
+            (false, failed(ErrorKind::NotFound, false, None)),
+            (false, failed(ErrorKind::PermissionDenied, false, None)),
+            (false, CallError::Trap(Trap::Cpu)),
+            (false, CallError::Timeout),
+        ] {
+            assert_eq!(may_pass_by_itself(&error), again, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_changes_something_is_never_asked_again() {
+        let repeated = Operation::ALL.into_iter().filter(|operation| operation.only_reads());
+        assert!(!repeated.into_iter().any(|o| o.as_str().ends_with("issue")
+            || o.as_str().ends_with("exchange")
+            || o.as_str().ends_with("renew")
+            || o.as_str().ends_with("revoke")
+            || o.as_str().ends_with(".rotate")));
+    }
+>>>>>>> config
+
+    #[tokio::test]
+    async fn the_queue_has_a_bound_and_gives_up() {
+        let limits = Limits { concurrency: 1, waiting: 1, ..Limits::default() };
+        let places = Places::new(&limits);
+        let held = places.take(Duration::ZERO).await.unwrap();
+        assert!(matches!(places.take(Duration::ZERO).await, Err(CallError::Busy)));
+        let queued = places.take(Duration::from_secs(60));
+        let refused = places.take(Duration::from_secs(60));
+        tokio::pin!(queued);
+        assert!(tokio::select! { biased; _ = &mut queued => false, () = async {} => true });
+        assert!(matches!(refused.await, Err(CallError::Busy)));
+        drop(held);
+        assert!(queued.await.is_ok());
+        assert_eq!(places.waiting.load(Ordering::Acquire), 0);
+    }
+}

@@ -1,0 +1,327 @@
+//! The functions of the contract as methods of a [`Generation`].
+//!
+//! Each says three things: what goes in, that the common path in `call` is walked, and which check
+//! of `facade` its answer must pass. None of these is safe to cancel as far as the backend goes:
+//! what was sent was sent.
+
+use std::time::Duration;
+
+use symbolon_core::ask::Version;
+use symbolon_core::clock::Timestamp;
+use symbolon_core::path::SecretPath;
+use symbolon_core::secret::Secret;
+use zeroize::Zeroize;
+
+use crate::answer::{
+    CredentialState, ExchangeRequest, ForeignToken, IssueRequest, Issued, IssuedPage, Listing,
+    Reference, Report, SecretValue,
+};
+use crate::bindings::guest::{credentials, exchange, secrets};
+use crate::bindings::types;
+use crate::call::{Call, CallContext, Operation};
+use crate::catalog::Generation;
+use crate::facade::{self, Latest};
+use crate::fault::{AnswerFault, CallError};
+
+/// Most selectors of one [`Generation::read_many`].
+pub const MAX_BATCH: usize = 100;
+
+/// One secret of a batch: the path, and the version if not the newest.
+pub type Selector = (SecretPath, Option<Version>);
+
+impl Generation {
+    /// Checks the backend's configuration, without any request to the backend.
+    ///
+    /// # Errors
+    /// [`CallError`], with the plugin's own as [`CallError::Plugin`].
+    pub async fn validate(&self, context: &CallContext) -> Result<Report, CallError> {
+        let call = Call { operation: Operation::Validate, context, secrets: &[] };
+        Ok(facade::report(self.caller().call(call, ()).await?)?)
+    }
+
+    /// Asks the backend whether it is there and lets the gateway in.
+    ///
+    /// # Errors
+    /// [`CallError`], with the plugin's own as [`CallError::Plugin`].
+    pub async fn probe(&self, context: &CallContext) -> Result<Report, CallError> {
+        let call = Call { operation: Operation::Probe, context, secrets: &[] };
+        let told = self.told(context)?;
+        Ok(facade::report(self.caller().call(call, (&told,)).await?)?)
+    }
+
+    /// Reads one secret, the newest version if none is named.
+    ///
+    /// # Errors
+    /// [`CallError`]; of a secret that is not there, its kind is `Absent`.
+    pub async fn read(
+        &self,
+        context: &CallContext,
+        path: &SecretPath,
+        version: Option<&Version>,
+    ) -> Result<SecretValue, CallError> {
+        let call = Call { operation: Operation::Read, context, secrets: &[] };
+        let (told, selector) = (self.told(context)?, selector(path, version));
+        let answer = self.caller().call(call, (&told, &selector)).await?;
+        Ok(facade::secret(answer, path, version)?)
+    }
+
+    /// Reads several secrets, at most [`MAX_BATCH`], each with an outcome of its own.
+    ///
+    /// # Errors
+    /// [`CallError`] if there is no answer to any of them.
+    pub async fn read_many(
+        &self,
+        context: &CallContext,
+        asked: &[Selector],
+    ) -> Result<Vec<Result<SecretValue, CallError>>, CallError> {
+        if asked.len() > MAX_BATCH {
+            return Err(CallError::Busy);
+        }
+        let call = Call { operation: Operation::ReadMany, context, secrets: &[] };
+        let told = self.told(context)?;
+        let selectors: Vec<_> = asked.iter().map(|(p, v)| selector(p, v.as_ref())).collect();
+        let answers: Vec<Result<secrets::Secret, types::Error>> =
+            self.caller().call(call, (&told, selectors.as_slice())).await?;
+        if answers.len() != asked.len() {
+            return Err(AnswerFault::Count.into());
+        }
+        let check = |(answer, (path, version)): (_, &Selector)| match answer {
+            Ok(secret) => Ok(facade::secret(secret, path, version.as_ref())?),
+            Err(fault) => Err(CallError::Plugin(Box::new(facade::fault(fault, &[])))),
+        };
+        Ok(answers.into_iter().zip(asked).map(check).collect())
+    }
+
+    /// Lists the names in a folder, or at the top, from `next` of the page before.
+    ///
+    /// # Errors
+    /// [`CallError`]; of a folder that is not there, its kind is `Absent`.
+    pub async fn list(
+        &self,
+        context: &CallContext,
+        folder: Option<&SecretPath>,
+        next: Option<&str>,
+    ) -> Result<Listing, CallError> {
+        let call = Call { operation: Operation::List, context, secrets: &[] };
+        let told = self.told(context)?;
+        let folder = folder.map(SecretPath::as_str);
+        Ok(facade::listing(self.caller().call(call, (&told, folder, next)).await?)?)
+    }
+
+    /// Exchanges the gateway's assertion for a token of the target.
+    ///
+    /// # Errors
+    /// [`CallError`]. The host does not ask twice.
+    pub async fn exchange(
+        &self,
+        context: &CallContext,
+        request: &ExchangeRequest,
+    ) -> Result<ForeignToken, CallError> {
+        let secrets = [&request.assertion];
+        let call = Call { operation: Operation::Exchange, context, secrets: &secrets };
+        let latest = Latest::new(self.now(), request.ttl);
+        let (told, request) = (self.told(context)?, Wiped(exchange_request(request)?));
+        Ok(facade::token(self.caller().call(call, (&told, &request.0)).await?, latest)?)
+    }
+
+    /// Issues a credential for a reservation.
+    ///
+    /// # Errors
+    /// [`CallError`]; [`CallError::may_have_acted`] says whether it must be revoked all the same.
+    pub async fn issue(
+        &self,
+        context: &CallContext,
+        request: &IssueRequest,
+    ) -> Result<Issued, CallError> {
+        let secrets: Vec<&Secret> = request.materials.iter().map(|(_, value)| value).collect();
+        let call = Call { operation: Operation::Issue, context, secrets: &secrets };
+        let latest = Latest::new(self.now(), request.ttl);
+        let (told, raw) = (self.told(context)?, Wiped(issue_request(request)));
+        let answer = self.caller().call(call, (&told, &raw.0)).await?;
+        Ok(facade::issued(answer, request.reservation, latest)?)
+    }
+
+    /// Extends a credential by `ttl` from now; answers when it ends then.
+    ///
+    /// # Errors
+    /// [`CallError`]. The host does not ask twice.
+    pub async fn renew(
+        &self,
+        context: &CallContext,
+        credential: &Reference,
+        ttl: Duration,
+    ) -> Result<Timestamp, CallError> {
+        let call = Call { operation: Operation::Renew, context, secrets: &[] };
+        let latest = Latest::new(self.now(), ttl);
+        let (told, credential) = (self.told(context)?, reference(credential));
+        let end: u64 = self.caller().call(call, (&told, &credential, ttl.as_secs())).await?;
+        Ok(latest.check(end)?)
+    }
+
+    /// Ends a credential. One that is not there is a success.
+    ///
+    /// # Errors
+    /// [`CallError`]. Asking again is up to the lease's reaper, which never gives up.
+    pub async fn revoke(
+        &self,
+        context: &CallContext,
+        credential: &Reference,
+    ) -> Result<(), CallError> {
+        let call = Call { operation: Operation::Revoke, context, secrets: &[] };
+        let (told, credential) = (self.told(context)?, reference(credential));
+        self.caller().call(call, (&told, &credential)).await
+    }
+
+    /// Says what became of a credential, without using it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn verify(
+        &self,
+        context: &CallContext,
+        credential: &Reference,
+    ) -> Result<CredentialState, CallError> {
+        let call = Call { operation: Operation::Verify, context, secrets: &[] };
+        let (told, credential) = (self.told(context)?, reference(credential));
+        Ok(facade::state(self.caller().call(call, (&told, &credential)).await?))
+    }
+
+    /// Lists the reservations whose credentials the backend holds, from `next` of the page before.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn list_issued(
+        &self,
+        context: &CallContext,
+        next: Option<&str>,
+    ) -> Result<IssuedPage, CallError> {
+        let call = Call { operation: Operation::ListIssued, context, secrets: &[] };
+        let told = self.told(context)?;
+        Ok(facade::issued_page(self.caller().call(call, (&told, next)).await?)?)
+    }
+
+    /// Sets the new credential that the backend keeps. Idempotent for the same materials.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn rotate(
+        &self,
+        context: &CallContext,
+        materials: &[(String, Secret)],
+    ) -> Result<(), CallError> {
+        self.rotation(Operation::Rotate, context, materials).await
+    }
+
+    /// Whether the new credential is in force.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn verify_rotation(
+        &self,
+        context: &CallContext,
+        materials: &[(String, Secret)],
+    ) -> Result<bool, CallError> {
+        self.rotation(Operation::VerifyRotation, context, materials).await
+    }
+
+    async fn rotation<T>(
+        &self,
+        operation: Operation,
+        context: &CallContext,
+        materials: &[(String, Secret)],
+    ) -> Result<T, CallError>
+    where
+        T: wasmtime::component::Lift + Send + Sync + 'static,
+        (Result<T, types::Error>,):
+            wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
+    {
+        let secrets: Vec<&Secret> = materials.iter().map(|(_, value)| value).collect();
+        let call = Call { operation, context, secrets: &secrets };
+        let (told, raw) = (self.told(context)?, Wiped(bare(materials)));
+        self.caller().call(call, (&told, raw.0.as_slice())).await
+    }
+
+    fn told(&self, context: &CallContext) -> Result<types::Context, CallError> {
+        let left = self.caller().remaining(context)?;
+        Ok(types::Context {
+            request_id: context.request_id.to_string(),
+            deadline_in_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            metadata: Vec::new(),
+        })
+    }
+}
+
+fn selector(path: &SecretPath, version: Option<&Version>) -> secrets::Selector {
+    secrets::Selector {
+        path: path.as_str().to_owned(),
+        version: version.map(|version| version.as_str().to_owned()),
+    }
+}
+
+fn reference(credential: &Reference) -> credentials::Reference {
+    credentials::Reference {
+        reservation: credential.reservation.to_string(),
+        role: credential.role.name.clone(),
+        role_config: credential.role.config.clone(),
+        handle: credential.handle.expose().to_vec(),
+    }
+}
+
+fn bare(materials: &[(String, Secret)]) -> Vec<(String, Vec<u8>)> {
+    materials.iter().map(|(name, value)| (name.clone(), value.expose().to_vec())).collect()
+}
+
+fn issue_request(request: &IssueRequest) -> credentials::IssueRequest {
+    credentials::IssueRequest {
+        reservation: request.reservation.to_string(),
+        role: request.role.name.clone(),
+        role_config: request.role.config.clone(),
+        ttl: request.ttl.as_secs(),
+        principal: request.principal.clone(),
+        materials: bare(&request.materials),
+        metadata: request.metadata.clone(),
+    }
+}
+
+fn exchange_request(request: &ExchangeRequest) -> Result<exchange::ExchangeRequest, CallError> {
+    let assertion = request.assertion.expose_str();
+    Ok(exchange::ExchangeRequest {
+        assertion: assertion.ok_or(CallError::Host("the assertion is no text".into()))?.to_owned(),
+        scopes: request.scopes.clone(),
+        ttl: request.ttl.as_secs(),
+        attributes: request.attributes.clone(),
+        metadata: request.metadata.clone(),
+    })
+}
+
+/// What holds secret bytes in the form that the contract demands, and is wiped when dropped, also
+/// when the call is cancelled.
+struct Wiped<T: Wipe>(T);
+
+trait Wipe {
+    fn wipe(&mut self);
+}
+
+impl Wipe for exchange::ExchangeRequest {
+    fn wipe(&mut self) {
+        self.assertion.zeroize();
+    }
+}
+
+impl Wipe for credentials::IssueRequest {
+    fn wipe(&mut self) {
+        self.materials.wipe();
+    }
+}
+
+impl Wipe for Vec<(String, Vec<u8>)> {
+    fn wipe(&mut self) {
+        self.iter_mut().for_each(|(_, value)| value.zeroize());
+    }
+}
+
+impl<T: Wipe> Drop for Wiped<T> {
+    fn drop(&mut self) {
+        self.0.wipe();
+    }
+}
