@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use symbolon_core::clock::Clock;
 use symbolon_core::id::{BackendName, TargetName};
 use symbolon_core::secret::Secret;
 use symbolon_host::catalog::Entries;

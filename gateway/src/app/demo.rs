@@ -12,7 +12,6 @@ use http::{Request, Response, StatusCode, header};
 use serde_json::Value;
 use symbolon_core::ask::Ask;
 use symbolon_core::audit::Verdict;
-use symbolon_core::clock::Clock;
 use symbolon_core::id::{BackendName, IssuerAlias};
 use symbolon_core::path::SecretPath;
 use symbolon_core::policy::Circumstances;

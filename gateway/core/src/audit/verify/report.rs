@@ -1,5 +1,7 @@
 //! What a verification says.
 
+use std::fmt;
+
 use super::Anchor;
 
 /// Where in the log something stands.
