@@ -337,7 +337,7 @@ fn whom(bytes: &Bytes) -> Result<(Whom, String), OperationError> {
 fn somebody(bytes: &Bytes) -> Result<(Whom, String), OperationError> {
     match whom(bytes)? {
         (Whom::Everybody, _) => Err(malformed("a lock is on a `principal` or an `issuer`")),
-        found @ ((Whom::Principal(_) | Whom::Issuer(_)), _) => Ok(found),
+        found @ (Whom::Principal(_) | Whom::Issuer(_), _) => Ok(found),
     }
 }
 

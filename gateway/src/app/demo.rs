@@ -12,11 +12,10 @@ use http::{Request, Response, StatusCode, header};
 use serde_json::Value;
 use symbolon_core::ask::Ask;
 use symbolon_core::audit::Verdict;
-use symbolon_core::clock::Clock;
 use symbolon_core::id::{BackendName, IssuerAlias};
 use symbolon_core::path::SecretPath;
 use symbolon_core::policy::Circumstances;
-use symbolon_core::principal::{Attribute, Identity, Subject};
+use symbolon_core::principal::{Attribute, Binding, Identity, Subject};
 use symbolon_host::egress::{
     ClientLimits, EgressClient, FetchLimits, Grant, Methods, Network, Reach, Trust,
 };
@@ -87,7 +86,7 @@ fn explain(app: &App, say: Say<'_>) -> Result<(), StartError> {
     let ask = Ask::read(backend, path, None);
     let circumstances =
         Circumstances { now: app.foundation.clock.now(), source_address: Some(LOOPBACK) };
-    let explanation = world.bundle.explain(&subject, &ask, &circumstances).to_string();
+    let explanation = world.bundle.explain(&subject, Binding::None, &ask, &circumstances).to_string();
     for line in explanation.lines() {
         say(&format!("   | {line}"));
     }

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 use super::*;
 use crate::bindings::types::ErrorKind;
 
@@ -237,4 +234,3 @@ fn what_could_rewrite_a_terminal_is_escaped() {
     assert_eq!(shown, "a\\u{202e}b\\u{200b}c\\u{9b}\\u{7f}\\t");
     assert_eq!(escape("äää", 4), "ää…");
 }
->>>>>>> config
