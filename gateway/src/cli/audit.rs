@@ -77,32 +77,9 @@ async fn verify(config: Option<PathBuf>, files: Vec<PathBuf>, form: Form) -> Res
 
 fn show(report: &Report, form: Form) -> Result<(), Failure> {
     match form {
-        Form::Table => output::line(&in_words(report)),
+        Form::Table => output::line(&report.to_string()),
         Form::Json => output::value(&json(report), form, &[]),
     }
-}
-
-fn in_words(report: &Report) -> String {
-    let mut words: Vec<String> =
-        report.findings.iter().map(|finding| format!("! {finding}")).collect();
-    if report.further > 0 {
-        words.push(format!("! and {} findings more", report.further));
-    }
-    let lines = format!("{} lines in {} files", report.lines, report.files);
-    words.push(match report.verdict() {
-        Verdict::Intact => format!("intact: {lines}, each as it was written and in its place"),
-        Verdict::Torn => format!("intact but for a torn end, as a crash leaves it: {lines}"),
-        Verdict::Tampered => format!("not as it was written: {lines}"),
-    });
-    words.push(match report.unanchored {
-        Some(after) if report.anchored => format!(
-            "the head that the store remembers is there; {} lines in {} groups follow it",
-            after.lines, after.groups
-        ),
-        Some(_) => "the head that the store remembers is in none of these files".to_owned(),
-        None => "compared with no store: a cut tail would not be seen (see --config)".to_owned(),
-    });
-    words.join("\n")
 }
 
 fn json(report: &Report) -> Value {
