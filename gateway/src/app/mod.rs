@@ -35,6 +35,7 @@ use crate::line::Line;
 use crate::line::limits::Buckets;
 use crate::time::Ids;
 
+pub use operate::chain;
 pub use serving::{Bound, serve};
 
 /// Most sources whose refusals are remembered.

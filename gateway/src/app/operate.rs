@@ -67,7 +67,7 @@ fn failed(error: &dyn std::error::Error, code: &'static str) -> OperationError {
 }
 
 /// An error with all its causes, for administrators.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
