@@ -3,5 +3,5 @@
 mod gateway;
 mod issuer;
 
-pub use gateway::{Answer, Gateway, Setup, plugins};
+pub use gateway::{Answer, Gateway, ORIGIN, Setup, plugins, private};
 pub use issuer::Issuer;
