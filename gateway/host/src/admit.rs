@@ -26,7 +26,8 @@ use crate::engine::{EngineError, EngineSettings, Runtime};
 use crate::fault::CallError;
 use crate::limits::Limits;
 use crate::manifest::{CONTRACT, Digest, Inspection, Interface, Manifest, SECTION};
-use crate::state::{NoEgress, Shared, State};
+use crate::outbound::NoEgress;
+use crate::state::{Shared, State};
 
 /// Why a component is refused. The text is for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -223,7 +224,9 @@ impl Host {
         let smoke = self.describe(admitted, &mut store);
         let said = match tokio::time::timeout_at(until, smoke).await {
             Ok(described) => described?,
-            Err(_) => return Err(AdmitError::Smoke(CallError::Timeout.to_string())),
+            Err(_) => {
+                return Err(AdmitError::Smoke(CallError::Timeout { reached: false }.to_string()));
+            }
         };
         match admitted.manifest().difference(&said) {
             Some(field) => Err(AdmitError::Differs(field)),
@@ -236,7 +239,8 @@ impl Host {
         admitted: &Admitted,
         store: &mut wasmtime::Store<State>,
     ) -> Result<Descriptor, AdmitError> {
-        let smoke = |error: wasmtime::Error| AdmitError::Smoke(call::stopped(&error).to_string());
+        let smoke =
+            |error: wasmtime::Error| AdmitError::Smoke(call::stopped(&error, false).to_string());
         let instance = admitted.pre.instantiate_async(&mut *store).await.map_err(smoke)?;
         for interface in admitted.inspection.interfaces.iter().copied() {
             bindings::typecheck(interface, &admitted.pre, store, &instance)

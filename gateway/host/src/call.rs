@@ -216,11 +216,15 @@ impl Caller {
                 instance.get_typed_func::<P, (Result<T, types::Error>,)>(&mut store, index)?;
             function.call_async(&mut store, params).await
         };
-        match tokio::time::timeout_at(until, run).await {
-            Err(_) => Err(CallError::Timeout),
-            Ok(Err(error)) => Err(stopped(&error)),
+        let outcome = tokio::time::timeout_at(until, run).await;
+        let reached = store.data().reached();
+        match outcome {
+            Err(_) => Err(CallError::Timeout { reached }),
+            Ok(Err(error)) => Err(stopped(&error, reached)),
             Ok(Ok((Err(fault),))) => {
-                Err(CallError::Plugin(Box::new(facade::fault(fault, call.secrets))))
+                let mut fault = facade::fault(fault, call.secrets);
+                fault.request_sent |= reached;
+                Err(CallError::Plugin(Box::new(fault)))
             }
             Ok(Ok((Ok(answer),))) => Ok(answer),
         }
@@ -229,7 +233,11 @@ impl Caller {
     /// What is left of the call's time.
     pub(crate) fn remaining(&self, context: &CallContext) -> Result<Duration, CallError> {
         let left = context.deadline.saturating_sub(self.clock.elapsed());
-        if left.is_zero() { Err(CallError::Timeout) } else { Ok(left.min(self.shared.limits.wall)) }
+        if left.is_zero() {
+            Err(CallError::Timeout { reached: false })
+        } else {
+            Ok(left.min(self.shared.limits.wall))
+        }
     }
 }
 
@@ -253,24 +261,25 @@ pub(crate) fn store(runtime: &Runtime, limits: &Limits, state: State) -> Store<S
 }
 
 /// Why a guest was stopped.
-pub(crate) fn stopped(error: &wasmtime::Error) -> CallError {
+pub(crate) fn stopped(error: &wasmtime::Error, reached: bool) -> CallError {
     if error.is::<PoolConcurrencyLimitError>() {
         return CallError::Busy;
     }
-    if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
-        return CallError::Trap(match exceeded {
+    let trap = if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+        match exceeded {
             Exceeded::Cpu => Trap::Cpu,
             Exceeded::Memory | Exceeded::Table => Trap::Memory,
-        });
-    }
-    if error.is::<wasmtime_wasi::I32Exit>() {
-        return CallError::Trap(Trap::Exit);
-    }
-    match error.downcast_ref::<wasmtime::Trap>() {
-        Some(wasmtime::Trap::StackOverflow) => CallError::Trap(Trap::Stack),
-        Some(trap) => CallError::Trap(Trap::Other(trap.to_string())),
-        None => CallError::Trap(other(error)),
-    }
+        }
+    } else if error.is::<wasmtime_wasi::I32Exit>() {
+        Trap::Exit
+    } else {
+        match error.downcast_ref::<wasmtime::Trap>() {
+            Some(wasmtime::Trap::StackOverflow) => Trap::Stack,
+            Some(trap) => Trap::Other(trap.to_string()),
+            None => other(error),
+        }
+    };
+    CallError::Trap { trap, reached }
 }
 
 /// wasmtime has no type for these; the texts are held by a test.
@@ -300,7 +309,7 @@ fn may_pass_by_itself(error: &CallError) -> bool {
 fn health<T>(outcome: &Result<T, CallError>) -> Health {
     match outcome {
         Ok(_) => Health::Good,
-        Err(CallError::Trap(_) | CallError::Timeout | CallError::Host(_)) => Health::Bad,
+        Err(CallError::Trap { .. } | CallError::Timeout { .. } | CallError::Host(_)) => Health::Bad,
         Err(CallError::Plugin(fault)) => match fault.kind {
             FaultKind::Unavailable | FaultKind::Timeout => Health::Bad,
             FaultKind::InvalidRequest
@@ -405,8 +414,8 @@ mod tests {
             (false, failed(ErrorKind::RateLimited, false, None)),
             (false, failed(ErrorKind::NotFound, false, None)),
             (false, failed(ErrorKind::PermissionDenied, false, None)),
-            (false, CallError::Trap(Trap::Cpu)),
-            (false, CallError::Timeout),
+            (false, CallError::Trap { trap: Trap::Cpu, reached: false }),
+            (false, CallError::Timeout { reached: false }),
         ] {
             assert_eq!(may_pass_by_itself(&error), again, "{error:?}");
         }

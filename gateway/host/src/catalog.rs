@@ -21,7 +21,8 @@ use crate::breaker::{Breaker, BreakerState};
 use crate::call::{Caller, Places};
 use crate::limits::Limits;
 use crate::manifest::{Digest, Interface, Manifest};
-use crate::state::{Outbound, Shared};
+use crate::outbound::Outbound;
+use crate::state::Shared;
 
 /// How a backend uses a plugin.
 #[derive(Debug)]

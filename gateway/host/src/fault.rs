@@ -24,11 +24,19 @@ pub enum CallError {
     #[error("the plugin's answer is refused")]
     Answer(#[from] AnswerFault),
     /// The plugin trapped.
-    #[error("the plugin was stopped: {0}")]
-    Trap(Trap),
+    #[error("the plugin was stopped: {trap}")]
+    Trap {
+        /// Why.
+        trap: Trap,
+        /// Whether some upstream may have seen a request before.
+        reached: bool,
+    },
     /// There was no answer in time.
     #[error("the plugin did not answer in time")]
-    Timeout,
+    Timeout {
+        /// Whether some upstream may have seen a request before.
+        reached: bool,
+    },
     /// As many calls as the backend may have are running and waiting.
     #[error("the backend has as many calls as it may have")]
     Busy,
@@ -260,8 +268,8 @@ impl CallError {
             Self::Unsupported(_) => Kind::NoRoute,
             Self::Plugin(fault) => fault.kind.kind(),
             Self::Answer(_) => Kind::Provider,
-            Self::Trap(_) | Self::Host(_) => Kind::Internal,
-            Self::Timeout | Self::Open(_) => Kind::Unavailable,
+            Self::Trap { .. } | Self::Host(_) => Kind::Internal,
+            Self::Timeout { .. } | Self::Open(_) => Kind::Unavailable,
             Self::Busy => Kind::Exhausted,
         }
     }
@@ -273,8 +281,8 @@ impl CallError {
             Self::Unsupported(_) => "plugin_lacks_interface",
             Self::Plugin(fault) => fault.kind.as_str(),
             Self::Answer(fault) => fault.code(),
-            Self::Trap(trap) => trap.code(),
-            Self::Timeout => "plugin_deadline",
+            Self::Trap { trap, .. } => trap.code(),
+            Self::Timeout { .. } => "plugin_deadline",
             Self::Busy => "backend_busy",
             Self::Open(_) => "backend_breaker_open",
             Self::Host(_) => "component_uncallable",
@@ -288,21 +296,23 @@ impl CallError {
             Self::Plugin(fault) => Some(fault),
             Self::Unsupported(_)
             | Self::Answer(_)
-            | Self::Trap(_)
-            | Self::Timeout
+            | Self::Trap { .. }
+            | Self::Timeout { .. }
             | Self::Busy
             | Self::Open(_)
             | Self::Host(_) => None,
         }
     }
 
-    /// Whether something may have happened at the backend. Only what cannot have says `false`.
+    /// Whether something may have happened at the backend: known from the host's own client, and
+    /// from the plugin where it says more. An answer that is refused came from somewhere.
     #[must_use]
     pub fn may_have_acted(&self) -> bool {
         match self {
-            Self::Unsupported(_) | Self::Busy | Self::Open(_) => false,
+            Self::Unsupported(_) | Self::Busy | Self::Open(_) | Self::Host(_) => false,
             Self::Plugin(fault) => fault.request_sent,
-            Self::Answer(_) | Self::Trap(_) | Self::Timeout | Self::Host(_) => true,
+            Self::Trap { reached, .. } | Self::Timeout { reached } => *reached,
+            Self::Answer(_) => true,
         }
     }
 }

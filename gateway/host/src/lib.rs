@@ -24,6 +24,7 @@ pub mod imports;
 pub mod limits;
 pub mod manifest;
 mod operations;
+pub mod outbound;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -39,4 +40,4 @@ pub use fault::{AnswerFault, CallError, Fault, FaultKind};
 pub use limits::Limits;
 pub use manifest::{Digest, Inspection, Manifest};
 pub use operations::{MAX_BATCH, Selector};
-pub use state::{NoEgress, Outbound};
+pub use outbound::{Line, NoEgress, Outbound, Upstream};

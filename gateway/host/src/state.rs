@@ -3,7 +3,6 @@
 //! INVARIANT: a [`State`] serves one call of one backend and is dropped with its store. Nothing in
 //! it is shared with another call but read-only configuration and the outbound client.
 
-use std::fmt;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -12,51 +11,14 @@ use symbolon_core::secret::Secret;
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{
-    Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
-    WasiHttpView,
-};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::log::Level;
 use crate::bindings::{config, log, types};
 use crate::call::CallContext;
 use crate::facade;
 use crate::limits::{Budget, Limits, MAX_HANDLES, MAX_RANDOM_BYTES};
-
-/// How a backend reaches the network: makes the hooks of one call. Hooks see every outgoing
-/// request of the call after the guest has let go of it. Not every call needs them: they are made
-/// when the guest first touches HTTP.
-pub trait Outbound: Send + Sync + fmt::Debug {
-    /// Hooks for the call that `context` describes, which is given up at `until`.
-    fn hooks(&self, context: &CallContext, until: Instant) -> Box<dyn WasiHttpHooks>;
-}
-
-/// No network at all: every request is refused. What a backend without grants has.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoEgress;
-
-impl Outbound for NoEgress {
-    fn hooks(&self, _: &CallContext, _: Instant) -> Box<dyn WasiHttpHooks> {
-        Box::new(Self)
-    }
-}
-
-type Transmission = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
-type Exchanged = Result<(http::Response<WasiBody>, Transmission), HttpError>;
-
-impl WasiHttpHooks for NoEgress {
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _transmission: Transmission,
-    ) -> Box<
-        dyn Future<Output = wasmtime_wasi_http::Result<(http::Response<WasiBody>, Transmission)>>
-            + Send,
-    > {
-        Box::new(async { Exchanged::Err(HttpError::HttpRequestDenied) })
-    }
-}
+use crate::outbound::{Line, Outbound};
 
 /// What stays the same over the calls of a backend.
 #[derive(Debug)]
@@ -76,7 +38,7 @@ pub(crate) struct State {
     table: ResourceTable,
     wasi: Option<WasiCtx>,
     http: WasiHttpCtx,
-    hooks: Option<Box<dyn WasiHttpHooks>>,
+    line: Option<Box<dyn Line>>,
     log: LogTap,
 }
 
@@ -100,9 +62,16 @@ impl State {
             table,
             wasi: None,
             http,
-            hooks: None,
+            line: None,
             log: LogTap::new(secrets),
         }
+    }
+}
+
+impl State {
+    /// Whether some upstream may have seen a request of this call.
+    pub(crate) fn reached(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| line.reached())
     }
 }
 
@@ -127,8 +96,8 @@ impl WasiView for State {
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        let make = || self.shared.outbound.hooks(&self.context, self.until);
-        let hooks = self.hooks.get_or_insert_with(make).as_mut();
+        let open = || self.shared.outbound.open(&self.context, self.until);
+        let hooks = self.line.get_or_insert_with(open).as_mut();
         WasiHttpCtxView { hooks, table: &mut self.table, ctx: &mut self.http }
     }
 }
