@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Every test that needs more than one module.
+
+mod line;

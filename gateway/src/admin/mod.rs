@@ -45,7 +45,7 @@ pub enum Operation {
     /// The locks in force.
     Locks,
     /// Refuse a principal or an issuer until it is unlocked.
-    Lock(Whom),
+    Lock(Whom, String),
     /// Undo a lock.
     Unlock(Whom),
     /// Refuse everything that was issued until now.
@@ -88,7 +88,7 @@ impl Operation {
             Self::Issuers => "issuer.ls",
             Self::Metrics => "metrics",
             Self::Locks => "lock.ls",
-            Self::Lock(_) => "lock",
+            Self::Lock(..) => "lock",
             Self::Unlock(_) => "unlock",
             Self::RevokeSessions(_) => "revoke-sessions",
             Self::RotateKeys => "keys.rotate",
@@ -100,7 +100,7 @@ impl Operation {
     #[must_use]
     pub fn object(&self) -> Option<String> {
         match self {
-            Self::Lock(whom) | Self::Unlock(whom) | Self::RevokeSessions(whom) => {
+            Self::Lock(whom, _) | Self::Unlock(whom) | Self::RevokeSessions(whom) => {
                 Some(whom.to_string())
             }
             Self::Status
@@ -119,7 +119,7 @@ impl Operation {
     pub fn changes(&self) -> bool {
         match self {
             Self::Reload
-            | Self::Lock(_)
+            | Self::Lock(..)
             | Self::Unlock(_)
             | Self::RevokeSessions(_)
             | Self::RotateKeys => true,
@@ -270,9 +270,12 @@ fn parse(arrival: &Arrival) -> Result<Operation, OperationError> {
         "/v1/issuers" if get => Ok(Operation::Issuers),
         "/metrics" if get => Ok(Operation::Metrics),
         "/v1/locks" if get => Ok(Operation::Locks),
-        "/v1/locks" if post => Ok(Operation::Lock(somebody(&arrival.body)?)),
-        "/v1/locks" if *method == Method::DELETE => Ok(Operation::Unlock(somebody(&arrival.body)?)),
-        "/v1/sessions:revoke" if post => Ok(Operation::RevokeSessions(whom(&arrival.body)?)),
+        "/v1/locks" if post => {
+            let (whom, reason) = somebody(&arrival.body)?;
+            Ok(Operation::Lock(whom, reason))
+        }
+        "/v1/locks" if *method == Method::DELETE => Ok(Operation::Unlock(somebody(&arrival.body)?.0)),
+        "/v1/sessions:revoke" if post => Ok(Operation::RevokeSessions(whom(&arrival.body)?.0)),
         "/v1/keys:rotate" if post => Ok(Operation::RotateKeys),
         "/v1/audit:hash" if post => {
             let body: HashBody = body(&arrival.body)?;
@@ -285,6 +288,9 @@ fn parse(arrival: &Arrival) -> Result<Operation, OperationError> {
         }),
     }
 }
+
+/// Longest reason given for a lock.
+const MAX_REASON_BYTES: usize = 512;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -301,6 +307,8 @@ struct WhomBody {
     issuer: Option<String>,
     #[serde(default)]
     everybody: bool,
+    #[serde(default)]
+    reason: String,
 }
 
 fn body<T: for<'de> Deserialize<'de>>(bytes: &Bytes) -> Result<T, OperationError> {
@@ -308,24 +316,28 @@ fn body<T: for<'de> Deserialize<'de>>(bytes: &Bytes) -> Result<T, OperationError
 }
 
 /// Exactly one of `principal` (`<issuer>/<subject>`), `issuer` and `everybody`.
-fn whom(bytes: &Bytes) -> Result<Whom, OperationError> {
+fn whom(bytes: &Bytes) -> Result<(Whom, String), OperationError> {
     let body: WhomBody = body(bytes)?;
-    match (body.principal, body.issuer, body.everybody) {
+    if body.reason.len() > MAX_REASON_BYTES {
+        return Err(malformed("a `reason` has at most 512 bytes"));
+    }
+    let whom = match (body.principal, body.issuer, body.everybody) {
         (Some(principal), None, false) => identity(&principal).map(Whom::Principal),
         (None, Some(issuer), false) => IssuerAlias::parse(&issuer)
             .map(Whom::Issuer)
             .map_err(|error| malformed(&error.to_string())),
         (None, None, true) => Ok(Whom::Everybody),
         _ => Err(malformed("give exactly one of `principal`, `issuer` and `everybody`")),
-    }
+    };
+    Ok((whom?, body.reason))
 }
 
 /// A lock is on a principal or an issuer; there is no lock on everybody, since stopping the gateway
 /// does that.
-fn somebody(bytes: &Bytes) -> Result<Whom, OperationError> {
+fn somebody(bytes: &Bytes) -> Result<(Whom, String), OperationError> {
     match whom(bytes)? {
-        Whom::Everybody => Err(malformed("a lock is on a `principal` or an `issuer`")),
-        whom @ (Whom::Principal(_) | Whom::Issuer(_)) => Ok(whom),
+        (Whom::Everybody, _) => Err(malformed("a lock is on a `principal` or an `issuer`")),
+        found @ (Whom::Principal(_) | Whom::Issuer(_), _) => Ok(found),
     }
 }
 
@@ -393,8 +405,8 @@ mod tests {
         let issuer = IssuerAlias::parse("ci").unwrap();
         let principal = Identity { issuer: issuer.clone(), subject: "repo:a/b".to_owned() };
         assert_eq!(
-            parsed("POST", "/v1/locks", r#"{"principal":"ci/repo:a/b"}"#),
-            Ok(Operation::Lock(Whom::Principal(principal)))
+            parsed("POST", "/v1/locks", r#"{"principal":"ci/repo:a/b","reason":"leaked"}"#),
+            Ok(Operation::Lock(Whom::Principal(principal), "leaked".to_owned()))
         );
         assert_eq!(
             parsed("POST", "/v1/sessions:revoke", r#"{"issuer":"ci"}"#),

@@ -9,18 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use symbolon_core::clock::Clock;
 use symbolon_core::id::{BackendName, TargetName};
 use symbolon_core::secret::Secret;
 use symbolon_host::catalog::Entries;
 use symbolon_host::egress::{
     CallLimits as EgressLimits, ClientIdentity, ClientLimits, Credential, CredentialSource,
-    EgressClient, Form, Grant, Injection, Injections, Methods, Outgoing, Reach, Terms, Trust,
-    intersect,
+    EgressClient, Form, Grant, Injection, Injections, Methods, Reach, Trust, intersect,
 };
-use symbolon_host::{Admitted, BackendSpec, CallContext, Entry, Generation, Limits, Outbound};
+use symbolon_host::outbound::{Upstream, asked};
+use symbolon_host::{Admitted, BackendSpec, CallContext, Entry, Generation, Limits};
 use tokio::time::Instant;
-use wasmtime_wasi_http::WasiHttpHooks;
 
 use super::foundation::Foundation;
 use super::plugins::Plugins;
@@ -134,11 +132,12 @@ impl<'a> Builder<'a> {
         plan: &Plan<'_>,
         plugin: &Admitted,
         injections: Vec<Injection>,
-    ) -> Result<Network, Reason> {
-        let asked = asked(plugin, plan.settings.as_json())?;
+    ) -> Result<Upstream, Reason> {
+        let asked = asked(plugin.manifest(), plan.settings.as_json())
+            .map_err(|error| format!("the manifest's egress: {error}"))?;
         let granted = plan.egress.iter().map(grant).collect::<Result<Vec<_>, _>>()?;
         let common = intersect(&asked, &granted);
-        for missing in &common.refused {
+        for missing in &common.unmet {
             tracing::warn!(backend = %plan.name, grant = %missing, "asked by the plugin, not granted");
         }
         let client_limits = ClientLimits {
@@ -147,11 +146,13 @@ impl<'a> Builder<'a> {
             ..ClientLimits::default()
         };
         let network = self.foundation.network.clone();
-        Ok(Network {
-            client: EgressClient::new(network, common.allowed, client_limits),
+        let limits = EgressLimits { response_body: plan.limits.response, ..EgressLimits::default() };
+        Ok(Upstream {
+            client: EgressClient::new(network, common.grants, client_limits),
             injections: Arc::new(Injections::new(injections)),
-            response: plan.limits.response,
+            limits,
             clock: self.foundation.clock.clone(),
+            observer: Arc::new(()),
         })
     }
 
@@ -202,13 +203,8 @@ impl<'a> Builder<'a> {
             ttl: target.ttl,
         };
         let Foundation { keyring, clock, ids, .. } = self.foundation;
-        let source = TargetSource::new(
-            settings,
-            generation,
-            keyring.clone(),
-            clock.clone(),
-            ids.clone(),
-        );
+        let source =
+            TargetSource::new(settings, generation, keyring.clone(), clock.clone(), ids.clone());
         let source = Arc::new(source);
         self.sources.insert(name.clone(), source.clone());
         Ok(source)
@@ -252,31 +248,6 @@ impl<'a> Builder<'a> {
 
 fn unknown_target(name: &TargetName) -> Reason {
     format!("there is no target `{name}`")
-}
-
-/// What the manifest asks, with `{key}` replaced by the host of the URL in that key.
-fn asked(plugin: &Admitted, settings: &serde_json::Value) -> Result<Vec<Grant>, Reason> {
-    let of = |wanted: &symbolon_host::manifest::EgressWanted| {
-        let key = wanted.host.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        let url = key.map(|key| url_in(settings, key)).transpose()?;
-        let host = match &url {
-            Some(url) => url.host_str().unwrap_or_default(),
-            None => wanted.host.as_str(),
-        };
-        let port = wanted.port.or_else(|| url.as_ref().and_then(url::Url::port));
-        let reach = Reach::new(&wanted.scheme, host, port, &wanted.path_prefix)
-            .map_err(|error| format!("the manifest's egress `{}`: {error}", wanted.host))?;
-        let methods = Methods::parse(wanted.methods.iter().map(String::as_str))
-            .map_err(|error| format!("the manifest's egress `{}`: {error}", wanted.host))?;
-        Ok(Grant::new(reach, methods))
-    };
-    plugin.manifest().egress.iter().map(of).collect()
-}
-
-fn url_in(settings: &serde_json::Value, key: &str) -> Result<url::Url, Reason> {
-    let text = settings.get(key).and_then(serde_json::Value::as_str);
-    let text = text.ok_or_else(|| format!("`config.{key}` is missing: the plugin asks to reach it"))?;
-    url::Url::parse(text).map_err(|error| format!("`config.{key}` is not a URL: {error}"))
 }
 
 fn reach(egress: &config::Egress) -> Result<Reach, Reason> {
@@ -372,24 +343,5 @@ fn limits(of: &config::CallLimits) -> Limits {
         wall: of.timeout,
         concurrency: of.concurrency,
         ..Limits::default()
-    }
-}
-
-/// The network of one backend.
-#[derive(Debug)]
-struct Network {
-    client: Arc<EgressClient>,
-    injections: Arc<Injections>,
-    response: u64,
-    clock: Arc<dyn Clock>,
-}
-
-impl Outbound for Network {
-    fn hooks(&self, context: &CallContext) -> Box<dyn WasiHttpHooks> {
-        let left = context.deadline.saturating_sub(self.clock.elapsed());
-        let limits = EgressLimits { response_body: self.response, ..EgressLimits::default() };
-        let terms = Terms { deadline: Instant::now() + left, limits };
-        let (client, injections) = (self.client.clone(), self.injections.clone());
-        Box::new(Outgoing::new(client, injections, terms, self.clock.clone(), Arc::new(())))
     }
 }

@@ -11,11 +11,11 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use serde_json::Value;
 use symbolon_core::ask::Ask;
-use symbolon_core::clock::Clock;
+use symbolon_core::audit::Verdict;
 use symbolon_core::id::{BackendName, IssuerAlias};
 use symbolon_core::path::SecretPath;
 use symbolon_core::policy::Circumstances;
-use symbolon_core::principal::{Attribute, Identity, Subject};
+use symbolon_core::principal::{Attribute, Binding, Identity, Subject};
 use symbolon_host::egress::{
     ClientLimits, EgressClient, FetchLimits, Grant, Methods, Network, Reach, Trust,
 };
@@ -86,7 +86,7 @@ fn explain(app: &App, say: Say<'_>) -> Result<(), StartError> {
     let ask = Ask::read(backend, path, None);
     let circumstances =
         Circumstances { now: app.foundation.clock.now(), source_address: Some(LOOPBACK) };
-    let explanation = world.bundle.explain(&subject, &ask, &circumstances).to_string();
+    let explanation = world.bundle.explain(&subject, Binding::None, &ask, &circumstances).to_string();
     for line in explanation.lines() {
         say(&format!("   | {line}"));
     }
@@ -104,13 +104,15 @@ async fn audit(app: &App, request_id: &str, say: Say<'_>) -> Result<(), StartErr
     for line in report.to_string().lines() {
         say(&format!("   | {line}"));
     }
-    expect(report.is_sound(), "the audit chain")?;
+    expect(report.verdict() == Verdict::Intact, "the audit chain")?;
     let text = files.iter().map(std::fs::read_to_string).collect::<Result<String, _>>();
     let text = text.map_err(failed)?;
     let record = text.lines().filter(|line| line.contains(request_id));
     let lines: Vec<_> = record.collect();
     expect(lines.len() == 2, "the record of the denial")?;
-    say("   The record of the denial, opened before it was decided and closed before it was answered:");
+    say(
+        "   The record of the denial, opened before it was decided and closed before it was answered:",
+    );
     for line in lines {
         say(&format!("   | {line}"));
     }

@@ -94,8 +94,8 @@ pub(super) struct Kit {
 impl Kit {
     fn lay_out(options: &DevOptions) -> Result<Self, StartError> {
         let directory = tempfile::Builder::new().prefix("symbolon-dev-").tempdir();
-        let directory = directory
-            .map_err(|source| StartError::Write { path: std::env::temp_dir(), source })?;
+        let directory =
+            directory.map_err(|source| StartError::Write { path: std::env::temp_dir(), source })?;
         let plugins = options.plugins.clone().or_else(find_plugins);
         let plugins = plugins.ok_or(StartError::NoPlugins)?;
         let issuer = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
@@ -130,10 +130,9 @@ impl Kit {
     }
 
     fn configuration(&self, listen: SocketAddr, plugins: &Path) -> Result<String, StartError> {
-        let plugins = plugins.canonicalize().map_err(|source| StartError::Write {
-            path: plugins.to_owned(),
-            source,
-        })?;
+        let plugins = plugins
+            .canonicalize()
+            .map_err(|source| StartError::Write { path: plugins.to_owned(), source })?;
         let text = CONFIGURATION
             .replace("{listen}", &listen.to_string())
             .replace("{origin}", ORIGIN)
@@ -179,7 +178,8 @@ impl Kit {
         let mut text = String::new();
         let _ = writeln!(text, "A development gateway listens on https://{address}");
         let _ = writeln!(text, "  its configuration, store and audit log: {directory}");
-        let _ = writeln!(text, "  the development issuer knows you as workload/shop of team payments");
+        let _ =
+            writeln!(text, "  the development issuer knows you as workload/shop of team payments");
         let _ = writeln!(text, "\nA token, good for an hour:\n");
         let _ = writeln!(text, "{}", token.expose_str().unwrap_or_default());
         let _ = writeln!(text, "\nRead a secret with it:\n");

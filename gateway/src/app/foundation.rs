@@ -16,7 +16,7 @@ use symbolon_host::{CompiledCache, Host};
 
 use super::StartError;
 use crate::audit::{AnchorError, Anchors, Journal, Parts};
-use crate::barriers::{Replays, Revocations};
+use crate::barriers::{DurableBarriers, OnceSet};
 use crate::config::{self, Config, SecretRef};
 use crate::keyring::{self, Keyring};
 use crate::seal::{Seal, Source};
@@ -38,9 +38,9 @@ pub struct Foundation {
     /// The audit log.
     pub journal: Arc<Journal>,
     /// Epochs and locks.
-    pub revocations: Arc<Revocations>,
+    pub barriers: Arc<DurableBarriers>,
     /// One-shot tokens seen.
-    pub replays: Arc<Replays>,
+    pub replays: Arc<OnceSet>,
     /// The component host.
     pub host: Arc<Host>,
     /// Resolver and roots of outgoing requests.
@@ -69,15 +69,15 @@ impl Foundation {
         };
         let keyring = Keyring::open(store.clone(), seal, clock.clone(), settings).await?;
         let journal = open_journal(config, store.clone(), clock.clone()).await?;
-        let revocations = Revocations::open(store.clone()).await?;
-        let replays = Replays::new(store.clone(), clock.clone());
+        let barriers = DurableBarriers::open(store.clone(), clock.clone()).await?;
+        let replays = OnceSet::open(store.clone(), clock.clone()).await?;
         let host = open_host(config, &keyring)?;
         Ok(Self {
             ids: Arc::new(Ids::default()),
             store,
             keyring: Arc::new(keyring),
             journal: Arc::new(journal),
-            revocations: Arc::new(revocations),
+            barriers: Arc::new(barriers),
             replays: Arc::new(replays),
             host: Arc::new(host),
             network,
@@ -113,7 +113,10 @@ pub fn telemetry_settings(config: &Config) -> TelemetrySettings {
     }
 }
 
-async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<SledStore>, StartError> {
+pub(super) async fn open_store(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<SledStore>, StartError> {
     let options =
         Options { cache_capacity: config.store.cache, ..Options::at(config.store.path.clone()) };
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&options, clock)).await;
@@ -121,7 +124,7 @@ async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<SledSt
 }
 
 /// Where the seal is. A systemd credential is a file in the directory that systemd names.
-fn seal_source(key: &SecretRef) -> Result<Source, StartError> {
+pub(super) fn seal_source(key: &SecretRef) -> Result<Source, StartError> {
     match key {
         SecretRef::File(path) => Ok(Source::File(path.clone())),
         SecretRef::Credential(name) => {
@@ -194,7 +197,8 @@ fn open_host(config: &Config, keyring: &Keyring) -> Result<Host, StartError> {
         Some(directory) => Some(CompiledCache::open(directory, &key)?),
         None => None,
     };
-    let largest = |limits: &config::CallLimits| usize::try_from(limits.memory).unwrap_or(usize::MAX);
+    let largest =
+        |limits: &config::CallLimits| usize::try_from(limits.memory).unwrap_or(usize::MAX);
     let backends = config.backends.values().map(|backend| largest(&backend.limits));
     let targets = config.targets.values().map(|target| largest(&target.limits));
     let memory_bytes = backends.chain(targets).max().unwrap_or(64 << 20).max(64 << 20);

@@ -8,6 +8,7 @@ mod backends;
 pub mod demo;
 pub mod dev;
 pub mod foundation;
+pub mod offline;
 mod operate;
 mod otlp;
 pub mod plugins;
@@ -34,6 +35,7 @@ use crate::line::Line;
 use crate::line::limits::Buckets;
 use crate::time::Ids;
 
+pub use operate::chain;
 pub use serving::{Bound, serve};
 
 /// Most sources whose refusals are remembered.
@@ -59,6 +61,9 @@ pub enum StartError {
         /// Why, and what to do.
         reason: String,
     },
+    /// A document cannot be written.
+    #[error("the issuer's documents cannot be exported")]
+    Export(#[from] crate::issuer::ExportError),
     /// The store does not open.
     #[error("the store does not open")]
     Store(#[from] crate::store::OpenError),
@@ -77,6 +82,9 @@ pub enum StartError {
     /// Epochs and locks cannot be read.
     #[error("epochs and locks cannot be read")]
     Barriers(#[from] crate::barriers::BarrierError),
+    /// The set of one-shot tokens cannot be read.
+    #[error("the set of used one-shot tokens cannot be read")]
+    Once(#[from] crate::barriers::OnceError),
     /// There is no component host.
     #[error("the component host does not start")]
     Host(#[from] symbolon_host::HostError),
@@ -127,7 +135,9 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// No plugins were found for a development gateway.
-    #[error("no plugins found: build them with `cargo xtask plugins` and name their directory with --plugins or SYMBOLON_PLUGINS")]
+    #[error(
+        "no plugins found: build them with `cargo xtask plugins` and name their directory with --plugins or SYMBOLON_PLUGINS"
+    )]
     NoPlugins,
     /// The demonstration did not show what it should.
     #[error("the demonstration failed at {0}")]

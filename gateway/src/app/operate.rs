@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use symbolon_core::audit::{AdminEvent, Outcome};
-use symbolon_core::clock::Clock;
+use symbolon_core::barrier::{Locked, Scope};
 use symbolon_core::error::Kind;
 use symbolon_core::policy::{AdminPermit, Administrator, Denial};
 use symbolon_host::Entry;
@@ -34,7 +34,7 @@ impl Operator for App {
 
     async fn carry_out(
         &self,
-        _permit: &AdminPermit,
+        permit: &AdminPermit,
         operation: Operation,
     ) -> Result<Answer, OperationError> {
         match operation {
@@ -43,9 +43,11 @@ impl Operator for App {
             Operation::Plugins => Ok(plain(self.plugin_list())),
             Operation::Issuers => Ok(plain(self.issuer_list())),
             Operation::Metrics => Ok(Answer::Page(self.foundation.telemetry.page())),
-            Operation::Locks => Ok(plain(json!({ "locks": self.foundation.revocations.locks() }))),
-            Operation::Lock(whom) => self.lock(&whom, true).await,
-            Operation::Unlock(whom) => self.lock(&whom, false).await,
+            Operation::Locks => Ok(plain(self.lock_list())),
+            Operation::Lock(whom, reason) => {
+                self.lock(&whom, &permit.administrator().to_string(), &reason).await
+            },
+            Operation::Unlock(whom) => self.unlock(&whom).await,
             Operation::RevokeSessions(whom) => self.revoke_sessions(&whom).await,
             Operation::RotateKeys => self.rotate_keys().await,
             Operation::HashValue(value) => {
@@ -65,7 +67,7 @@ fn failed(error: &dyn std::error::Error, code: &'static str) -> OperationError {
 }
 
 /// An error with all its causes, for administrators.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
@@ -209,30 +211,46 @@ impl App {
         }
     }
 
-    async fn lock(&self, whom: &Whom, on: bool) -> Result<Answer, OperationError> {
-        let revocations = &self.foundation.revocations;
-        let now = self.foundation.clock.now();
-        let done = match whom {
-            Whom::Principal(identity) if on => revocations.lock_principal(identity, now).await,
-            Whom::Principal(identity) => revocations.unlock_principal(identity).await,
-            Whom::Issuer(issuer) if on => revocations.lock_issuer(issuer, now).await,
-            Whom::Issuer(issuer) => revocations.unlock_issuer(issuer).await,
-            Whom::Everybody => return Err(refused_whom()),
-        };
+    fn lock_list(&self) -> Value {
+        let barriers = self.foundation.barriers.snapshot();
+        let locks: Vec<_> = barriers
+            .locks()
+            .map(|(locked, lock)| {
+                json!({
+                    "whom": locked.to_string(),
+                    "since": lock.since.to_string(),
+                    "by": lock.by,
+                    "reason": lock.reason,
+                })
+            })
+            .collect();
+        json!({ "locks": locks })
+    }
+
+    async fn lock(&self, whom: &Whom, by: &str, reason: &str) -> Result<Answer, OperationError> {
+        let locked = locked(whom)?;
+        let done = self.foundation.barriers.lock(locked, by, reason).await;
         done.map_err(|error| failed(&error, error.code()))?;
-        Ok(plain(json!({ "whom": whom.to_string(), "locked": on })))
+        Ok(plain(json!({ "whom": whom.to_string(), "locked": true })))
+    }
+
+    async fn unlock(&self, whom: &Whom) -> Result<Answer, OperationError> {
+        let done = self.foundation.barriers.unlock(&locked(whom)?).await;
+        let was_locked = done.map_err(|error| failed(&error, error.code()))?;
+        let whom = whom.to_string();
+        Ok(plain(json!({ "whom": whom, "locked": false, "was_locked": was_locked })))
     }
 
     async fn revoke_sessions(&self, whom: &Whom) -> Result<Answer, OperationError> {
-        let revocations = &self.foundation.revocations;
-        let now = self.foundation.clock.now();
-        let done = match whom {
-            Whom::Principal(identity) => revocations.end_principal(identity, now).await,
-            Whom::Issuer(issuer) => revocations.end_issuer(issuer, now).await,
-            Whom::Everybody => revocations.end_everybody(now).await,
+        let scope = match whom {
+            Whom::Principal(identity) => Scope::Principal(identity.clone()),
+            Whom::Issuer(issuer) => Scope::Issuer(issuer.clone()),
+            Whom::Everybody => Scope::Global,
         };
-        done.map_err(|error| failed(&error, error.code()))?;
-        Ok(plain(json!({ "whom": whom.to_string(), "issued_until": now.to_string() })))
+        let now = self.foundation.clock.now();
+        let done = self.foundation.barriers.raise(scope, now).await;
+        let epoch = done.map_err(|error| failed(&error, error.code()))?;
+        Ok(plain(json!({ "whom": whom.to_string(), "issued_until": epoch.to_string() })))
     }
 
     async fn rotate_keys(&self) -> Result<Answer, OperationError> {
@@ -266,7 +284,13 @@ fn refused(error: &StartError) -> OperationError {
     OperationError { kind: Kind::Malformed, code: "refused", detail: chain(error) }
 }
 
-fn refused_whom() -> OperationError {
-    let detail = "a lock is on a `principal` or an `issuer`".to_owned();
-    OperationError { kind: Kind::Malformed, code: "malformed", detail }
+fn locked(whom: &Whom) -> Result<Locked, OperationError> {
+    match whom {
+        Whom::Principal(identity) => Ok(Locked::Principal(identity.clone())),
+        Whom::Issuer(issuer) => Ok(Locked::Issuer(issuer.clone())),
+        Whom::Everybody => {
+            let detail = "a lock is on a `principal` or an `issuer`".to_owned();
+            Err(OperationError { kind: Kind::Malformed, code: "malformed", detail })
+        }
+    }
 }

@@ -81,9 +81,9 @@ impl Plugins {
                 "no component in the plugin directory is `{name}`{}; see `symbolon plugin ls`",
                 wanted_text(plugin)
             )),
-            (Some(_), Some(_)) => Err(format!(
-                "several components are `{name}`; name one by `version` or `digest`"
-            )),
+            (Some(_), Some(_)) => {
+                Err(format!("several components are `{name}`; name one by `version` or `digest`"))
+            }
         }
     }
 }

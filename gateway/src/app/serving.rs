@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{App, StartError};
-use crate::admin::{Administration, AdminSocket};
+use crate::admin::{AdminSocket, Administration};
 use crate::config::{self, Config};
 use crate::line::discovery::Discovery;
 use crate::listen::{Certificate, Limits, Listener, Settings};
@@ -175,9 +175,10 @@ async fn watch_certificate(app: Arc<App>, certificate: Arc<Certificate>) {
         if now == seen {
             continue;
         }
-        let replaced = tls.key.load().map_err(StartError::from).and_then(|key| {
-            certificate.replace(&tls.certificate, &key).map_err(StartError::from)
-        });
+        let replaced =
+            tls.key.load().map_err(StartError::from).and_then(|key| {
+                certificate.replace(&tls.certificate, &key).map_err(StartError::from)
+            });
         match replaced {
             Ok(()) => {
                 seen = now;

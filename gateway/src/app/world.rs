@@ -11,10 +11,7 @@ use symbolon_core::id::IssuerAlias;
 use symbolon_core::policy::{
     AttributeType as PolicyType, BackendTerms, Bundle, Fault, IssuerTerms, Source, Vocabulary,
 };
-use symbolon_core::token::{
-    Algorithm, AttributeName, AttributeRule, AttributeType, ClaimMapping, IssuerRules, Issuers,
-    Owner, Pointer, Profile,
-};
+use symbolon_core::token::{AttributeType, Issuers};
 use symbolon_host::Catalog;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +19,7 @@ use super::StartError;
 use super::backends::{Builder, trust};
 use super::foundation::Foundation;
 use super::plugins::{Admissions, Plugins};
-use crate::config::{self, AttributeKind, Config};
+use crate::config::{self, Config};
 use crate::issuer::{self, Origins};
 use crate::line::ask::Public;
 use crate::line::authenticate::{Authenticator, KeySettings, KeySource, Keys, Standing, Way};
@@ -64,7 +61,7 @@ pub(super) async fn build(
     let entries = Box::pin(Builder::new(foundation, config, &plugins).backends()).await;
     let (clock, metrics) = (foundation.clock.clone(), foundation.metrics());
     let standing = Standing {
-        revocations: foundation.revocations.clone(),
+        barriers: foundation.barriers.clone(),
         replays: foundation.replays.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
@@ -137,9 +134,10 @@ fn vocabulary(config: &Config) -> Vocabulary {
     let backends = config.backends.keys().map(|name| (name.clone(), BackendTerms::default()));
     let targets = config.targets.iter().map(|(name, target)| (name.clone(), Some(target.ttl)));
     let issuers = config.issuers.iter().map(|(alias, issuer)| {
-        let attributes = issuer.attributes.iter();
-        let attributes = attributes.map(|(name, rule)| (name.clone(), policy_type(rule.kind)));
-        (alias.clone(), IssuerTerms { profile: issuer.profile, attributes: attributes.collect() })
+        let attributes = issuer.rules.attributes.rules();
+        let attributes = attributes.map(|rule| (rule.name.to_string(), policy_type(rule.kind)));
+        let profile = issuer.rules.profile.name();
+        (alias.clone(), IssuerTerms { profile, attributes: attributes.collect() })
     });
     Vocabulary {
         issuers: issuers.collect(),
@@ -151,12 +149,12 @@ fn vocabulary(config: &Config) -> Vocabulary {
     }
 }
 
-fn policy_type(kind: AttributeKind) -> PolicyType {
+fn policy_type(kind: AttributeType) -> PolicyType {
     match kind {
-        AttributeKind::String => PolicyType::String,
-        AttributeKind::Long => PolicyType::Long,
-        AttributeKind::Bool => PolicyType::Bool,
-        AttributeKind::Strings => PolicyType::Strings,
+        AttributeType::String => PolicyType::String,
+        AttributeType::Long => PolicyType::Long,
+        AttributeType::Bool => PolicyType::Bool,
+        AttributeType::Strings => PolicyType::Strings,
     }
 }
 
@@ -193,7 +191,6 @@ fn keys(
     issuer: &config::Issuer,
     foundation: &Foundation,
 ) -> Result<Keys, StartError> {
-    let rules = rules(alias, issuer)?;
     let failed = |reason: String| StartError::Issuer { alias: alias.clone(), reason };
     let ca = issuer.reach.ca.as_deref().map(trust).transpose().map_err(failed)?;
     let settings = KeySettings {
@@ -208,7 +205,7 @@ fn keys(
         max_stale: issuer.max_stale,
     };
     let (clock, metrics) = (foundation.clock.clone(), foundation.metrics());
-    Keys::new(Arc::new(rules), settings, clock, metrics)
+    Keys::new(Arc::new(issuer.rules.clone()), settings, clock, metrics)
         .map_err(|error| issuer_error(alias, &format!("{error}: {}", cause(&error))))
 }
 
@@ -218,7 +215,7 @@ fn cause(error: &dyn std::error::Error) -> String {
 
 fn source(issuer: &config::Issuer) -> Result<KeySource, String> {
     Ok(match &issuer.keys {
-        config::Keys::Discovery => KeySource::Discovery { issuer: issuer.issuer.clone() },
+        config::Keys::Discovery => KeySource::Discovery { issuer: issuer.rules.issuer.clone() },
         config::Keys::Url(url) => {
             KeySource::Url(url.as_str().parse().map_err(|_| "`keys.url` is not a URL".to_owned())?)
         }
@@ -227,55 +224,6 @@ fn source(issuer: &config::Issuer) -> Result<KeySource, String> {
             std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
         ),
     })
-}
-
-/// The rules for tokens of one configured issuer.
-///
-/// # Errors
-/// [`StartError::Issuer`] if a part of the block is not what it must be.
-pub fn rules(alias: &IssuerAlias, issuer: &config::Issuer) -> Result<IssuerRules, StartError> {
-    let failed = |error: &dyn std::fmt::Display| issuer_error(alias, error);
-    let pointer = |text: &str| Pointer::parse(text).map_err(|error| failed(&error));
-    let owner = |owner: &config::Owner| {
-        Ok(Owner { claim: pointer(&owner.claim)?, allowed: owner.values.clone() })
-    };
-    let algorithm = |name: &&'static str| {
-        Algorithm::parse(name).ok_or_else(|| failed(&format!("unknown algorithm `{name}`")))
-    };
-    let mut rules = IssuerRules::new(alias.clone(), &issuer.issuer, issuer.audiences.clone());
-    rules.profile = Profile::Oidc;
-    rules.single_audience = issuer.single_audience;
-    rules.algorithms = issuer.algorithms.iter().map(algorithm).collect::<Result<_, _>>()?;
-    if !issuer.types.is_empty() {
-        rules.untyped = false;
-        rules.types.clone_from(&issuer.types);
-    }
-    rules.max_token_bytes = usize::try_from(issuer.max_token_bytes).unwrap_or(usize::MAX);
-    rules.max_lifetime = issuer.max_lifetime;
-    rules.leeway = issuer.leeway;
-    rules.one_shot = issuer.one_shot;
-    rules.owners = issuer.owners.iter().map(owner).collect::<Result<_, _>>()?;
-    rules.subject_claim = pointer(&issuer.subject)?;
-    rules.attributes = mapping(issuer).map_err(|error| failed(&error))?;
-    Ok(rules)
-}
-
-fn mapping(issuer: &config::Issuer) -> Result<ClaimMapping, String> {
-    let rule = |(name, attribute): (&String, &config::Attribute)| {
-        Ok(AttributeRule {
-            name: AttributeName::parse(name).map_err(|error| error.to_string())?,
-            claim: Pointer::parse(&attribute.claim).map_err(|error| error.to_string())?,
-            kind: match attribute.kind {
-                AttributeKind::String => AttributeType::String,
-                AttributeKind::Long => AttributeType::Long,
-                AttributeKind::Bool => AttributeType::Bool,
-                AttributeKind::Strings => AttributeType::Strings,
-            },
-            required: attribute.required,
-        })
-    };
-    let rules = issuer.attributes.iter().map(rule).collect::<Result<Vec<_>, String>>()?;
-    ClaimMapping::new(rules).map_err(|error| error.to_string())
 }
 
 /// The faults of policies, a line each.

@@ -203,15 +203,16 @@ impl Window {
             let past_anchor = end.as_ref().is_some_and(|end| {
                 anchor.is_some_and(|a| end.at_anchor == Some(a.hash) && end.head.seq >= a.seq)
             });
-            match (line, &mut end) {
-                (None, _) if past_anchor => break,
-                (None, _) => {}
-                (Some(line), Some(end)) if past_anchor && line.prev != end.head.hash => {
-                    let _ = end;
+            let Some(line) = line else {
+                if past_anchor {
                     break;
                 }
-                (Some(line), Some(end)) => end.advance(&line, self.at(at), anchor),
-                (Some(line), None) => end = Some(End::first(&line, self.at(at), anchor)),
+                continue;
+            };
+            match &mut end {
+                None => end = Some(End::first(&line, self.at(at), anchor)),
+                Some(end) if past_anchor && line.prev != end.head.hash => break,
+                Some(end) => end.advance(&line, self.at(at), anchor),
             }
         }
         let length = self.at(self.bytes.len());

@@ -305,6 +305,8 @@ impl<S: Sink> Writer<S> {
             self.fail(&error);
             return;
         }
+        // Now, so that the first line of a new file is not among what is taken back below.
+        self.rotate();
         let refused = self.gauge.counters.read().refused;
         let said = self.own.len();
         self.say(&ChainEvent::Restored { refused });

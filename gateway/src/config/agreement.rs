@@ -12,22 +12,10 @@ use super::server::Tls;
 use super::url::Endpoint;
 use super::{Config, SecretRef, spelling};
 
-/// Issuers whose tokens strangers can have too, each with the claim that says whose they are. To
-/// believe one without naming an owner is to believe everybody with an account there.
-const SHARED: &[(&str, &str)] = &[
-    ("https://token.actions.githubusercontent.com", "/repository_owner_id"),
-    ("https://gitlab.com", "/namespace_id"),
-    ("https://accounts.google.com", "/sub"),
-    ("https://app.terraform.io", "/terraform_organization_id"),
-    ("https://login.microsoftonline.com/common/v2.0", "/tid"),
-    ("https://login.microsoftonline.com/organizations/v2.0", "/tid"),
-];
-
 /// Records what does not agree.
 pub(super) fn check(config: &Config, document: &Document<'_>) {
     issuers_are_distinct(config, document);
     issuers_are_not_ourselves(config, document);
-    shared_issuers_name_owners(config, document);
     discovery_needs_a_url(config, document);
     targets_exist(config, document);
     targets_end(config, document);
@@ -37,7 +25,7 @@ pub(super) fn check(config: &Config, document: &Document<'_>) {
 fn issuers_are_distinct(config: &Config, document: &Document<'_>) {
     let mut seen = BTreeMap::new();
     for (alias, issuer) in &config.issuers {
-        if let Some(first) = seen.insert(issuer.issuer.as_str(), alias) {
+        if let Some(first) = seen.insert(issuer.rules.issuer.as_str(), alias) {
             let message = format!("is registered already, as `{first}`");
             let help = "one token must never belong to two issuers; merge the two blocks";
             document
@@ -51,7 +39,7 @@ fn issuers_are_distinct(config: &Config, document: &Document<'_>) {
 fn issuers_are_not_ourselves(config: &Config, document: &Document<'_>) {
     let ours = [config.assertions.origin.as_str(), config.server.public_origin.as_str()];
     for (alias, issuer) in &config.issuers {
-        if ours.contains(&issuer.issuer.trim_end_matches('/')) {
+        if ours.contains(&issuer.rules.issuer.trim_end_matches('/')) {
             let problem = Problem::new("is the gateway itself").with_help(
                 "its own access tokens are accepted without being registered, its assertions never",
             );
@@ -60,23 +48,10 @@ fn issuers_are_not_ourselves(config: &Config, document: &Document<'_>) {
     }
 }
 
-fn shared_issuers_name_owners(config: &Config, document: &Document<'_>) {
-    for (alias, issuer) in config.issuers.iter().filter(|(_, issuer)| issuer.owners.is_empty()) {
-        let shared = SHARED.iter().find(|(name, _)| issuer.issuer.starts_with(name));
-        if let Some((_, claim)) = shared {
-            let problem = Problem::new("is missing: this issuer also signs for strangers")
-                .with_help(format!(
-                    "add `owners = [{{ claim = \"{claim}\", values = [\"…\"] }}]` with your own ids"
-                ));
-            document.fault(&format!("issuers.{alias}.owners"), problem);
-        }
-    }
-}
-
 fn discovery_needs_a_url(config: &Config, document: &Document<'_>) {
     for (alias, issuer) in &config.issuers {
         let Keys::Discovery = issuer.keys else { continue };
-        if let Err(problem) = Endpoint::parse(&issuer.issuer) {
+        if let Err(problem) = Endpoint::parse(&issuer.rules.issuer) {
             let message =
                 format!("needs the issuer to be a URL, which it is not: {}", problem.message);
             document.fault(&format!("issuers.{alias}.keys.discovery"), Problem::new(message));

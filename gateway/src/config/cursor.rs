@@ -319,6 +319,12 @@ impl<'d> Block<'d> {
         self.table.contains_key(key)
     }
 
+    /// The last part of the table's own key: the name that the operator chose, in
+    /// [`Block::entries`].
+    pub(crate) fn name(&self) -> &str {
+        self.key.rsplit('.').next().unwrap_or(&self.key)
+    }
+
     /// Records a fault unless exactly one of `keys` is there.
     pub(crate) fn exactly_one(&self, keys: &[&str]) {
         match keys.iter().filter(|key| self.has(key)).count() {

@@ -1,72 +1,37 @@
 //! `[issuers.*]`: whose identities are believed, and how far.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use symbolon_core::id::IssuerAlias;
+use symbolon_core::token::{
+    Algorithm, AttributeName, AttributeRule, AttributeType, ClaimMapping, IssuerRules,
+    MAX_TOKEN_BYTES, Owner, Pointer, Profile, RulesError,
+};
 
 use super::cursor::{Block, Value};
 use super::egress::Reach;
 use super::fault::Problem;
-use super::parse;
 use super::url::Endpoint;
+use super::{parse, spelling};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Names of the profiles there are.
-pub(super) const PROFILES: &[(&str, &str)] = &[("oidc", "oidc")];
-
-/// Names of the signature algorithms there are; all of them asymmetric.
-pub(super) const ALGORITHMS: &[(&str, &str)] = &[
-    ("RS256", "RS256"),
-    ("RS384", "RS384"),
-    ("RS512", "RS512"),
-    ("PS256", "PS256"),
-    ("PS384", "PS384"),
-    ("PS512", "PS512"),
-    ("ES256", "ES256"),
-    ("ES384", "ES384"),
-    ("EdDSA", "EdDSA"),
-];
-
 /// One registered issuer.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    /// `iss`, byte for byte.
-    pub issuer: String,
-    /// How its tokens are read.
-    pub profile: &'static str,
-    /// Audiences that its tokens may be for.
-    pub audiences: Vec<String>,
+    /// What its tokens must be like.
+    pub rules: IssuerRules,
     /// Where its keys come from.
     pub keys: Keys,
     /// How its keys are fetched.
     pub reach: Reach,
-    /// Algorithms that it may sign with.
-    pub algorithms: Vec<&'static str>,
-    /// Values of the header `typ` that are accepted; empty for what the profile says.
-    pub types: Vec<String>,
-    /// Longest time between `iat` and `exp`.
-    pub max_lifetime: Duration,
-    /// How far clocks may differ.
-    pub leeway: Duration,
-    /// Longest token.
-    pub max_token_bytes: u64,
-    /// Whether each token may be used once only.
-    pub one_shot: bool,
-    /// Whether a token for several audiences is refused.
-    pub single_audience: bool,
-    /// JSON pointer to the subject.
-    pub subject: String,
     /// How often its keys are fetched again.
     pub refresh: Duration,
     /// How long the last good keys are used while fetching fails.
     pub max_stale: Duration,
-    /// Claims that prove the token to be of one's own part of a shared issuer: all must match.
-    pub owners: Vec<Owner>,
-    /// Claims that policies see, by attribute name.
-    pub attributes: BTreeMap<String, Attribute>,
 }
 
 /// Where an issuer's keys come from.
@@ -82,79 +47,68 @@ pub enum Keys {
     File(PathBuf),
 }
 
-/// One claim that must have one of some values.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// JSON pointer to the claim.
-    pub claim: String,
-    /// Its accepted values.
-    pub values: Vec<String>,
-}
-
-/// One claim that policies see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attribute {
-    /// JSON pointer to the claim.
-    pub claim: String,
-    /// Its type.
-    pub kind: AttributeKind,
-    /// Whether a token without it is refused.
-    pub required: bool,
-}
-
-/// The type of a mapped claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttributeKind {
-    /// Text.
-    String,
-    /// A 64-bit integer.
-    Long,
-    /// A truth value.
-    Bool,
-    /// A set of texts.
-    Strings,
-}
-
 impl Issuer {
     /// Reads one issuer; `audience` is the default audience.
     pub(super) fn read(block: &mut Block<'_>, audience: Option<&str>) -> Option<Self> {
-        let issuer = block.required("issuer", issuer_name);
-        let profile = block.or("profile", "oidc", parse::one_of(PROFILES));
-        let audiences = listed(block, "audiences", parse::text);
         let keys = block.section("keys", Keys::read);
         let reach = Reach::read(block);
-        let algorithms = listed(block, "algorithms", parse::one_of(ALGORITHMS));
-        let types = listed(block, "types", parse::text);
-        let max_lifetime = block.or("max_lifetime", HOUR, parse::duration(SECOND, 48 * HOUR));
-        let leeway = block.or("leeway", 30 * SECOND, parse::duration(Duration::ZERO, MINUTE));
-        let max_token_bytes = block.or("max_token_bytes", 16 << 10, parse::size(1 << 10, 32 << 10));
-        let one_shot = block.or("one_shot", false, parse::boolean);
-        let single_audience = block.or("single_audience", true, parse::boolean);
-        let subject = block.or("subject", "/sub".to_owned(), parse::pointer);
         let refresh = block.or("refresh", 10 * MINUTE, parse::duration(MINUTE, 24 * HOUR));
         let max_stale = block.or("max_stale", 24 * HOUR, parse::duration(MINUTE, 168 * HOUR));
-        let owners = block.blocks("owners", Owner::read);
-        let attributes = block.entries("attributes", attribute_name, Attribute::read);
-        Some(Self {
-            issuer: issuer?,
-            profile,
-            audiences: audiences.or_else(|| audience.map(|one| vec![one.to_owned()]))?,
-            keys: keys?,
-            reach,
-            algorithms: algorithms.unwrap_or_else(|| vec!["ES256", "RS256"]),
-            types: types.unwrap_or_default(),
-            max_lifetime,
-            leeway,
-            max_token_bytes,
-            one_shot,
-            single_audience,
-            subject,
-            refresh,
-            max_stale,
-            owners,
-            attributes,
-        })
+        let rules = rules(block, audience);
+        Some(Self { rules: rules?, keys: keys?, reach, refresh, max_stale })
     }
+}
+
+fn rules(block: &mut Block<'_>, audience: Option<&str>) -> Option<IssuerRules> {
+    const PROFILES: &[(&str, Profile)] = &[(Profile::Oidc.name(), Profile::Oidc)];
+    let issuer = block.required("issuer", issuer_name);
+    let audiences = listed(block, "audiences", parse::text);
+    let audiences = audiences.or_else(|| audience.map(|one| vec![one.to_owned()]));
+    let alias = IssuerAlias::parse(block.name());
+    // Without a usable name there are still rules to read, for their faults.
+    let placeholder = || IssuerAlias::parse("unnamed");
+    let of = (alias.clone().or_else(|_| placeholder()).ok()?, issuer.clone().unwrap_or_default());
+    let mut rules = IssuerRules::new(of.0, &of.1, audiences.clone().unwrap_or_default());
+    rules.profile = block.or("profile", rules.profile, parse::one_of(PROFILES));
+    if let Some(algorithms) = listed(block, "algorithms", algorithm) {
+        rules.algorithms = algorithms;
+    }
+    let types = block.list("types", media_type);
+    rules.untyped = block.or("untyped", types.is_none(), parse::boolean);
+    rules.types = types.unwrap_or(rules.types);
+    let lifetime = || parse::duration(SECOND, 48 * HOUR);
+    rules.max_lifetime = block.or("max_lifetime", rules.max_lifetime, lifetime());
+    rules.max_age = block.optional("max_age", lifetime());
+    rules.leeway = block.or("leeway", rules.leeway, parse::duration(Duration::ZERO, MINUTE));
+    let longest = block.optional("max_token_bytes", parse::size(1 << 10, MAX_TOKEN_BYTES as u64));
+    let longest = longest.and_then(|longest| usize::try_from(longest).ok());
+    rules.max_token_bytes = longest.unwrap_or(rules.max_token_bytes);
+    rules.one_shot = block.or("one_shot", rules.one_shot, parse::boolean);
+    rules.single_audience = block.or("single_audience", rules.single_audience, parse::boolean);
+    rules.subject_claim = block.or("subject", rules.subject_claim, pointer);
+    rules.clients = block.list("clients", parse::text).unwrap_or_default();
+    rules.owners = block.blocks("owners", owner);
+    rules.attributes = attributes(block)?;
+    let complete = issuer.is_some() && audiences.is_some() && alias.is_ok();
+    (complete && checked(block, &rules)).then_some(rules)
+}
+
+/// Core has the last word on whether rules can be used; here it is only told where.
+fn checked(block: &Block<'_>, rules: &IssuerRules) -> bool {
+    let Err(error) = rules.check() else { return true };
+    let key = match error {
+        RulesError::Issuer | RulesError::SameIssuer | RulesError::SameAlias => "issuer",
+        RulesError::Audience => "audiences",
+        RulesError::Algorithm => "algorithms",
+        RulesError::Type => "types",
+        RulesError::TokenBytes => "max_token_bytes",
+        RulesError::Lifetime => "max_lifetime",
+        RulesError::Leeway => "leeway",
+        RulesError::SubjectBytes => "subject",
+        RulesError::Owner | RulesError::SharedWithoutOwners => "owners",
+    };
+    block.fault_at(key, Problem::new(error.to_string()));
+    false
 }
 
 /// A list that says nothing when empty, so that it must not be.
@@ -182,15 +136,23 @@ fn issuer_name(value: &Value<'_>) -> Result<String, Problem> {
     }
 }
 
-/// Cedar identifiers that need no quotes.
-fn attribute_name(text: &str) -> Result<String, Problem> {
-    let begins_well = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && text.len() <= 63;
-    if begins_well && fits {
-        return Ok(text.to_owned());
-    }
-    Err(Problem::new("is not an attribute name")
-        .with_help("use letters, digits and `_`, beginning with a letter; policies write `principal.<profile>.<name>`"))
+fn algorithm(value: &Value<'_>) -> Result<Algorithm, Problem> {
+    let text = value.text()?;
+    Algorithm::parse(text).ok_or_else(|| {
+        let known = Algorithm::ALL.map(Algorithm::as_str);
+        Problem::new(format!("expected one of {}", spelling::list(&known)))
+            .with_help("only asymmetric signatures: whoever can verify must not be able to sign")
+    })
+}
+
+/// As RFC 7515 §4.1.9 compares `typ`: without `application/` and without regard to case.
+fn media_type(value: &Value<'_>) -> Result<String, Problem> {
+    let text = parse::text(value)?.to_ascii_lowercase();
+    Ok(text.strip_prefix("application/").unwrap_or(&text).to_owned())
+}
+
+fn pointer(value: &Value<'_>) -> Result<Pointer, Problem> {
+    Pointer::parse(value.text()?).map_err(|error| Problem::new(error.to_string()))
 }
 
 impl Keys {
@@ -215,28 +177,39 @@ fn key_set(value: &Value<'_>) -> Result<serde_json::Value, Problem> {
     }
 }
 
-impl Owner {
-    fn read(block: &mut Block<'_>) -> Option<Self> {
-        let claim = block.required("claim", parse::pointer);
-        let values = listed(block, "values", parse::text);
-        if values.is_none() && !block.has("values") {
-            block.missing("values");
+fn owner(block: &mut Block<'_>) -> Option<Owner> {
+    let claim = block.required("claim", pointer);
+    let allowed = listed(block, "values", parse::text);
+    if allowed.is_none() && !block.has("values") {
+        block.missing("values");
+    }
+    Some(Owner { claim: claim?, allowed: allowed? })
+}
+
+fn attributes(block: &mut Block<'_>) -> Option<ClaimMapping> {
+    let name =
+        |text: &str| AttributeName::parse(text).map_err(|error| Problem::new(error.to_string()));
+    let rules = block.entries("attributes", name, attribute);
+    let with_name = |(name, rule)| AttributeRule { name, ..rule };
+    match ClaimMapping::new(rules.into_iter().map(with_name).collect()) {
+        Ok(mapping) => Some(mapping),
+        Err(error) => {
+            block.fault_at("attributes", Problem::new(error.to_string()));
+            None
         }
-        Some(Self { claim: claim?, values: values? })
     }
 }
 
-impl Attribute {
-    fn read(block: &mut Block<'_>) -> Option<Self> {
-        const KINDS: &[(&str, AttributeKind)] = &[
-            ("string", AttributeKind::String),
-            ("long", AttributeKind::Long),
-            ("bool", AttributeKind::Bool),
-            ("strings", AttributeKind::Strings),
-        ];
-        let claim = block.required("claim", parse::pointer);
-        let kind = block.or("type", AttributeKind::String, parse::one_of(KINDS));
-        let required = block.or("required", false, parse::boolean);
-        Some(Self { claim: claim?, kind, required })
-    }
+fn attribute(block: &mut Block<'_>) -> Option<AttributeRule> {
+    const KINDS: &[(&str, AttributeType)] = &[
+        (AttributeType::String.as_str(), AttributeType::String),
+        (AttributeType::Long.as_str(), AttributeType::Long),
+        (AttributeType::Bool.as_str(), AttributeType::Bool),
+        (AttributeType::Strings.as_str(), AttributeType::Strings),
+    ];
+    let claim = block.required("claim", pointer);
+    let kind = block.or("type", AttributeType::String, parse::one_of(KINDS));
+    let required = block.or("required", false, parse::boolean);
+    let name = AttributeName::parse(block.name()).ok();
+    Some(AttributeRule { name: name?, claim: claim?, kind, required })
 }

@@ -48,7 +48,7 @@ pub use self::diff::{Change, ChangeKind, diff};
 pub use self::egress::{Egress, Reach, Scheme};
 pub use self::environment::variable;
 pub use self::fault::{Fault, Faults};
-pub use self::issuers::{Attribute, AttributeKind, Issuer, Keys, Owner};
+pub use self::issuers::{Issuer, Keys};
 pub use self::policies::Policies;
 pub use self::secret::{SecretError, SecretRef};
 pub use self::server::{Discovery, Server, Tls};

@@ -189,18 +189,6 @@ pub(super) fn checked_host(text: &str) -> Result<String, Problem> {
     }
 }
 
-/// A JSON pointer (RFC 6901) into a token's claims.
-pub(super) fn pointer(value: &Value<'_>) -> Result<String, Problem> {
-    let text = text(value)?;
-    let escapes_are_right = text.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
-    if !text.starts_with('/') || !escapes_are_right {
-        return Err(Problem::new("is not a JSON pointer").with_help(
-            "begin with `/` and name the members on the way: \"/kubernetes.io/namespace\"",
-        ));
-    }
-    Ok(text)
-}
-
 /// A reference to a secret. A literal one is refused, and never shown.
 pub(super) fn secret(value: &Value<'_>) -> Result<SecretRef, Problem> {
     SecretRef::parse(value.text()?, value.file)

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 pub use export::{ExportError, export};
-pub use target::TargetSource;
+pub use target::{TargetSettings, TargetSource};
 
 /// How long others may cache the documents, in seconds. A new key is published at least this long,
 /// and a day on top, before it signs anything.

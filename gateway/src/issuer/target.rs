@@ -21,7 +21,7 @@ use symbolon_host::{CallContext, CallError, Generation};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::keyring::{Keyring, KeyringError, TargetAudience};
+use crate::keyring::{AssertionLifetime, Keyring, SignError, TargetAudience};
 use crate::time::Ids;
 
 /// A token is renewed when less than this part of its life is left.
@@ -30,8 +30,6 @@ const MARGIN: u32 = 5;
 const LEAST: Duration = Duration::from_secs(10);
 /// How long a failed exchange is remembered, and how often a complaint may cause a new one.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How long an assertion lives: it is used at once.
-const ASSERTION_LIFE: Duration = Duration::from_secs(120);
 
 /// What the operator says of a target.
 #[derive(Clone, Debug)]
@@ -77,7 +75,7 @@ struct Token {
 #[derive(Debug, thiserror::Error)]
 enum ExchangeError {
     #[error("the assertion could not be signed")]
-    Sign(#[from] KeyringError),
+    Sign(#[from] SignError),
     #[error("the target's plugin did not deliver")]
     Call(#[from] CallError),
     #[error("the token lacks a field of its kind")]
@@ -129,7 +127,7 @@ impl TargetSource {
         let now = self.clock.now();
         let TargetSettings { audience, subject, ttl, .. } = &self.settings;
         let signer = self.keyring.assertion_signer();
-        let assertion = signer.sign(subject, audience, ASSERTION_LIFE, now)?;
+        let assertion = signer.sign(subject, audience, AssertionLifetime::SHORTEST, now)?;
         let request = ExchangeRequest {
             assertion,
             scopes: Vec::new(),

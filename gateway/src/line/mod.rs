@@ -30,7 +30,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use symbolon_core::ask::Ask;
-use symbolon_core::audit::{Conclusion, Dialect, Opening, Outcome};
+use symbolon_core::audit::{AuditKey, Conclusion, Dialect, Opening, Outcome};
+use symbolon_core::barrier::Barred;
 use symbolon_core::clock::Clock;
 use symbolon_core::error::Kind;
 use symbolon_core::id::RequestId;
@@ -44,7 +45,7 @@ pub use self::dispatch::Granted;
 use self::dispatch::{Dispatcher, Undelivered};
 use self::limits::{Buckets, source_of};
 use self::strangers::Stranger;
-use crate::audit::{Journal, Receipt};
+use crate::audit::{Health, Journal};
 use crate::keyring::Keyring;
 use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
 use crate::telemetry::Metrics;
@@ -111,6 +112,9 @@ pub struct Line {
 /// Why a principal does not get what it asks for.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
+    /// A lock or an epoch stands against the principal.
+    #[error("barred")]
+    Barred(#[from] Barred),
     /// The policies say no.
     #[error("denied")]
     Denied(#[from] Denial),
@@ -124,6 +128,7 @@ impl LineError {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
+            Self::Barred(barred) => barred.kind(),
             Self::Denied(denial) => denial.kind(),
             Self::Undelivered(error) => error.kind(),
         }
@@ -133,6 +138,7 @@ impl LineError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Barred(barred) => barred.code(),
             Self::Denied(denial) => denial.code(),
             Self::Undelivered(error) => error.code(),
         }
@@ -205,7 +211,7 @@ impl Line {
         if !within {
             return Err(Stranger::OverRate);
         }
-        let token = self.audit_key().hash_token(token);
+        let token = self.audit_key().hash_value(&principal.proof().digest);
         let deadline = self.clock.elapsed().saturating_add(world.request_timeout);
         Ok(Admitted::Known(Known { principal, token, source, deadline }, asked))
     }
@@ -253,7 +259,7 @@ impl Line {
     ) -> Concluded {
         let permit = match self.decide(world, known, ask) {
             Ok(permit) => permit,
-            Err(denial) => return Concluded { outcome: Err(denial.into()), permit: None },
+            Err(error) => return Concluded { outcome: Err(error), permit: None },
         };
         let context = symbolon_host::CallContext { request_id: request, deadline: known.deadline };
         let delivered = world
@@ -264,8 +270,10 @@ impl Line {
         Concluded { outcome: delivered.map_err(Into::into), permit: Some(permit) }
     }
 
-    fn decide(&self, world: &World, known: &Known, ask: &Arc<Ask>) -> Result<Permit, Denial> {
+    /// Whether the principal may act at all, and whether it may do this.
+    fn decide(&self, world: &World, known: &Known, ask: &Arc<Ask>) -> Result<Permit, LineError> {
         let _span = tracing::info_span!("decide").entered();
+        world.authenticator.admits(&known.principal)?;
         let started = self.clock.elapsed();
         let now = Circumstances { now: self.clock.now(), source_address: known.source };
         let decided = world.bundle.decide(known.principal.clone(), ask.clone(), &now);
@@ -274,7 +282,7 @@ impl Line {
             Err(denial) => ("deny", denial.code()),
         };
         self.metrics.decided(outcome, reason, self.clock.elapsed().saturating_sub(started));
-        decided
+        Ok(decided?)
     }
 
     /// Several asks, side by side; each has its own audit entry.
@@ -310,21 +318,20 @@ impl Line {
     /// Whether requests can be answered now: whether the audit log takes entries.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.journal.health().is_ok()
+        self.journal.health() == Health::Sound
     }
 
     /// The key under which sensitive values stand in the audit log.
     #[must_use]
     pub fn audit_key(&self) -> AuditKey {
-        AuditKey::of(&self.keyring.current_audit_key())
+        let key = self.keyring.current_audit_key();
+        AuditKey::over(key.id(), key.hmac())
     }
 
     fn public(&self, world: &World, public: Public) -> Response {
         match public {
             Public::Health => respond::health(http::StatusCode::OK, "ok\n"),
-            Public::Ready if self.is_ready() => {
-                respond::health(http::StatusCode::OK, "ready\n")
-            }
+            Public::Ready if self.is_ready() => respond::health(http::StatusCode::OK, "ready\n"),
             Public::Ready => {
                 respond::health(http::StatusCode::SERVICE_UNAVAILABLE, "the audit log refuses\n")
             }
@@ -343,7 +350,7 @@ impl Concluded {
         let permit = self.permit.as_ref();
         let (outcome, code) = match &self.outcome {
             Ok(_) => (Outcome::Allow, "ok"),
-            Err(error @ LineError::Denied(_)) => (Outcome::Deny, error.code()),
+            Err(error @ (LineError::Barred(_) | LineError::Denied(_))) => (Outcome::Deny, error.code()),
             Err(error @ LineError::Undelivered(_)) => (Outcome::Error, error.code()),
         };
         let policies = match (&self.outcome, permit) {

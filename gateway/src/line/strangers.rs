@@ -94,6 +94,8 @@ impl Line {
 
     fn note(&self, source: Option<IpAddr>, code: &'static str) {
         self.metrics.refused(code);
-        self.journal.note_stranger(code, source);
+        if let Some(source) = source {
+            self.journal.note_stranger(code, source);
+        }
     }
 }

@@ -27,14 +27,24 @@ pub(crate) fn allocate() {
     black_box(taken);
 }
 
-/// Takes stack until there is none.
+/// Takes stack until there is none: frames of little memory, so that it is the host's stack that
+/// ends first and not the guest's own in its memory.
 pub(crate) fn recurse() {
     black_box(deeper(black_box(1)));
 }
 
 fn deeper(depth: u64) -> u64 {
+    deeper(black_box(depth)).wrapping_add(1)
+}
+
+/// The same in the guest's own memory, over whose end it runs.
+pub(crate) fn recurse_in_memory() {
+    black_box(deeper_in_memory(black_box(1)));
+}
+
+fn deeper_in_memory(depth: u64) -> u64 {
     let page = black_box([depth; 64]);
-    black_box(deeper(depth.wrapping_add(1))).wrapping_add(page.first().copied().unwrap_or(0))
+    deeper_in_memory(depth.wrapping_add(1)).wrapping_add(page.first().copied().unwrap_or(0))
 }
 
 /// Ends the instance.

@@ -9,7 +9,9 @@ use std::hint::black_box;
 use symbolon_plugin::http::{self, Request};
 use symbolon_plugin::{Error, Secret, Selector};
 use wasip2::http::outgoing_handler;
-use wasip2::http::types::{Fields, OutgoingRequest, RequestOptions, Scheme};
+use wasip2::http::types::{
+    Fields, FutureIncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+};
 
 use crate::answer::said;
 use crate::config::{Config, needed};
@@ -31,6 +33,12 @@ fn tell(selector: &Selector, request: Request) -> Outcome {
 pub(crate) fn fetch(config: &Config, selector: &Selector) -> Outcome {
     let answer = http::get(server(config, "/")?).send()?;
     said(selector, format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)))
+}
+
+/// An honest request with a body.
+pub(crate) fn post(config: &Config, selector: &Selector) -> Outcome {
+    let answer = http::post(server(config, "/")?).body(vec![b'x'; 10_000]).send()?;
+    said(selector, answer.status.to_string())
 }
 
 pub(crate) fn hang_request(config: &Config, selector: &Selector) -> Outcome {
@@ -89,34 +97,37 @@ pub(crate) fn huge_header(config: &Config, selector: &Selector) -> Outcome {
     tell(selector, http::get(server(config, "/")?).header("x-huge", &"x".repeat(1024 * 1024)))
 }
 
-/// Says five bytes and sends nine.
-pub(crate) fn wrong_length(config: &Config, selector: &Selector) -> Outcome {
-    let request = http::post(server(config, "/")?).header("content-length", "5");
-    tell(selector, request.body(b"nine byte".to_vec()))
-}
-
 /// A request of which only the target is named, raw.
 fn raw(config: &Config, path_and_query: &str) -> Result<OutgoingRequest, Error> {
+    raw_with(config, path_and_query, Fields::new())
+}
+
+fn raw_with(
+    config: &Config,
+    path_and_query: &str,
+    headers: Fields,
+) -> Result<OutgoingRequest, Error> {
     let url = needed(config.server.as_ref(), "server")?;
     let (scheme, authority) = url.split_once("://").unwrap_or(("https", url.as_str()));
     let scheme = if scheme == "http" { Scheme::Http } else { Scheme::Https };
     let refused = |()| Error::invalid_request("url_refused", "the host refused the URL");
-    let request = OutgoingRequest::new(Fields::new());
+    let request = OutgoingRequest::new(headers);
     request.set_scheme(Some(&scheme)).map_err(refused)?;
     request.set_authority(Some(authority)).map_err(refused)?;
     request.set_path_with_query(Some(path_and_query)).map_err(refused)?;
     Ok(request)
 }
 
-fn start(request: OutgoingRequest, options: Option<RequestOptions>) -> Result<Started, Error> {
+fn start(
+    request: OutgoingRequest,
+    options: Option<RequestOptions>,
+) -> Result<FutureIncomingResponse, Error> {
     outgoing_handler::handle(request, options)
         .map_err(|_| Error::invalid_config("egress_denied", "the host refused the request"))
 }
 
-type Started = wasip2::http::types::FutureIncomingResponse;
-
 /// Waits for the answer and says its status.
-fn finish(selector: &Selector, started: &Started) -> Outcome {
+fn finish(selector: &Selector, started: &FutureIncomingResponse) -> Outcome {
     started.subscribe().block();
     match started.get() {
         Some(Ok(Ok(answer))) => said(selector, format!("survived {}", answer.status())),
@@ -145,7 +156,7 @@ pub(crate) fn zero_timeout(config: &Config, selector: &Selector) -> Outcome {
 pub(crate) fn endless_request(config: &Config, selector: &Selector) -> Outcome {
     let broken = || Error::unavailable("request_cut", "the host took no more");
     let request = raw(config, "/")?;
-    request.set_method(&wasip2::http::types::Method::Post).map_err(|()| broken())?;
+    request.set_method(&Method::Post).map_err(|()| broken())?;
     let body = request.body().map_err(|()| broken())?;
     let stream = body.write().map_err(|()| broken())?;
     let _started = start(request, None)?;
@@ -153,6 +164,22 @@ pub(crate) fn endless_request(config: &Config, selector: &Selector) -> Outcome {
         stream.blocking_write_and_flush(&[b'x'; 4096]).map_err(|_| broken())?;
     }
     said(selector, "survived".to_owned())
+}
+
+/// Says five bytes and sends nine, of which a proxy could make a second request.
+pub(crate) fn wrong_length(config: &Config, selector: &Selector) -> Outcome {
+    let broken = || Error::unavailable("request_cut", "the host took no more");
+    let headers = Fields::from_list(&[("content-length".to_owned(), b"5".to_vec())])
+        .map_err(|_| Error::invalid_request("header_refused", "the host refused a header"))?;
+    let request = raw_with(config, "/", headers)?;
+    request.set_method(&Method::Post).map_err(|()| broken())?;
+    let body = request.body().map_err(|()| broken())?;
+    let stream = body.write().map_err(|()| broken())?;
+    let started = start(request, None)?;
+    stream.blocking_write_and_flush(b"nine byte").map_err(|_| broken())?;
+    drop(stream);
+    OutgoingBody::finish(body, None).map_err(|_| broken())?;
+    finish(selector, &started)
 }
 
 /// Many requests at once, none of them waited for.

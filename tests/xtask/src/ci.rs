@@ -14,8 +14,8 @@ use crate::test;
 pub(crate) fn run(place: &Place) -> Result<()> {
     format(place)?;
     dependencies(place)?;
-    lint(place)?;
-    test::run(place, None)
+    let addresses = test::prepare(place, || build(place))?;
+    test::everything(place, &addresses)
 }
 
 fn format(place: &Place) -> Result<()> {
@@ -26,28 +26,23 @@ fn format(place: &Place) -> Result<()> {
 /// Licences, sources and banned crates. Advisories need a database that is not everywhere.
 fn dependencies(place: &Place) -> Result<()> {
     let judge = parts::deny(place)?;
-    for (name, manifest) in [
-        ("dependencies", place.root().join("Cargo.toml")),
-        ("dependencies, plugins", place.plugin_sources().join("Cargo.toml")),
-    ] {
+    Cargo::native(place).args(["fetch", "--locked"]).run("sources fetched")?;
+    Cargo::plugins(place).args(["fetch", "--locked"]).run("sources fetched, plugins")?;
+    for workspace in [place.root().to_owned(), place.plugin_sources()] {
         Cargo::through(place, &judge)
-            .args(["deny", "--offline", "--manifest-path"])
-            .args([&manifest])
-            .args(["check", "--hide-inclusion-graph", "--config"])
-            .args([place.root().join(".deny.toml")])
+            .args(["--offline", "--config", ".deny.toml", "--manifest-path"])
+            .args([workspace.join("Cargo.toml")])
+            .args(["check", "--hide-inclusion-graph", "--show-stats"])
+            .args(["--allow", "unmatched-skip", "--allow", "license-not-encountered"])
             .args(["bans", "licenses", "sources"])
-            .run(name)?;
+            .run("dependencies")?;
     }
     Ok(())
 }
 
-/// Everything that compiles, fuzz targets and benches too; the parts are fetched meanwhile by the
-/// tests' set-up, which then finds them.
-fn lint(place: &Place) -> Result<()> {
-    let all = ["--workspace", "--all-targets", "--locked"];
-    Cargo::native(place).args(["build", "--profile", "ci"]).args(all).run("build and lints")?;
-    Cargo::plugins(place)
-        .args(["build", "--workspace", "--lib", "--tests", "--locked"])
-        .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
-        .run("lints, plugins")
+/// Everything that compiles: fuzz targets and benches too.
+fn build(place: &Place) -> Result<()> {
+    Cargo::native(place)
+        .args(["build", "--profile", "ci", "--workspace", "--all-targets", "--locked"])
+        .run("build, with lints")
 }

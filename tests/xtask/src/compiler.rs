@@ -54,15 +54,23 @@ impl Compiler {
 
     /// A build of the plugins by this compiler.
     pub(crate) fn build(&self, place: &Place) -> Result<Cargo> {
-        let build =
-            Cargo::plugins(place).args(["build", "--release", "--locked", "--target", TARGET]);
+        let build = Cargo::plugins(place).unwrapped().args([
+            "build",
+            "--release",
+            "--locked",
+            "--target",
+            TARGET,
+        ]);
         let Self::Debian(top) = self else { return Ok(build) };
-        Ok(build
+        let build = build
             .args(["-Zbuild-std=std,panic_abort"])
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTC", top.join("usr/bin/rustc"))
-            .env("LD_LIBRARY_PATH", libraries(top))
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker()?))
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker()?);
+        Ok(match libraries(top) {
+            Some(paths) => build.env("LD_LIBRARY_PATH", paths),
+            None => build,
+        })
     }
 }
 
@@ -85,13 +93,13 @@ fn linker() -> Result<PathBuf> {
 }
 
 /// Where the compiler's own libraries are, if it is not installed but unpacked.
-fn libraries(top: &Path) -> OsString {
+fn libraries(top: &Path) -> Option<OsString> {
     if top == Path::new("/") {
-        return env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+        return None;
     }
     let machine = format!("usr/lib/{}-linux-gnu", env::consts::ARCH);
     let paths = [top.join("usr/lib"), top.join(machine)];
-    env::join_paths(paths).unwrap_or_default()
+    env::join_paths(paths).ok()
 }
 
 /// The directory below which Debian's compiler is: installed, unpacked earlier, or fetched now.

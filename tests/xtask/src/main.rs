@@ -13,11 +13,13 @@ mod plugins;
 mod step;
 mod test;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::place::Place;
-use crate::step::Cargo;
+use crate::step::{Cargo, say};
 
 /// Symbolon's build tool.
 #[derive(Parser)]
@@ -52,9 +54,20 @@ enum Task {
     Ci,
 }
 
-fn main() -> Result<()> {
+/// The chain of causes in one line; where in this tool it happened helps nobody.
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
     let place = Place::find()?;
-    match Arguments::parse().task {
+    match task {
         Task::Demo => demo(&place),
         Task::Test { filter } => test::run(&place, filter.as_deref()),
         Task::Bench { name, json } => bench(&place, name.as_deref(), json),

@@ -25,10 +25,13 @@ const NODE_FROM: u32 = 20;
 /// Where parts are, by the variable of the environment that tests read.
 pub(crate) type Addresses = Vec<(&'static str, PathBuf)>;
 
+/// How a part is had, and where it is then.
+type Part = fn(&Place) -> Result<PathBuf>;
+
 /// Fetches what is not there yet.
 pub(crate) fn fetch(place: &Place) -> Result<Addresses> {
     let mut addresses = Vec::new();
-    let wanted: [(&str, &str, fn(&Place) -> Result<PathBuf>); 3] = [
+    let wanted: [(&'static str, &str, Part); 3] = [
         ("SYMBOLON_BAO", "OpenBao", openbao),
         ("SYMBOLON_NODE", "Node", node),
         ("SYMBOLON_OIDC_PROVIDER", "oidc-provider", oidc_provider),

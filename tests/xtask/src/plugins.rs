@@ -43,10 +43,12 @@ pub(crate) fn build(place: &Place) -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Runs the plugins' own tests, natively. Libraries only: the symbols of a component are not ones
-/// that a native dynamic library may have.
+/// Runs the plugins' own tests, natively, and with them the lints if the environment names a lint
+/// wrapper. Libraries only: a native dynamic library may not have a component's symbols.
 pub(crate) fn test(place: &Place) -> Result<()> {
-    Cargo::plugins(place).args(["test", "--locked", "--lib"]).run("plugins, unit tests")?;
+    Cargo::plugins(place)
+        .args(["test", "--locked", "--lib", "--all-features"])
+        .run("plugins, unit tests")?;
     Cargo::plugins(place)
         .args(["test", "--locked", "--doc", "--package", "symbolon-plugin"])
         .run("plugins, examples")

@@ -1,6 +1,6 @@
 //! Running programs: with a name, a time, and what was printed if it failed.
 //!
-//! INVARIANT: nothing of a lint run's environment reaches a compiler that did not ask for it.
+//! Nothing here goes through a shell, so that no path needs quoting.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -97,16 +97,22 @@ impl Cargo {
         Self(command)
     }
 
-    /// In the plugins' workspace, with none of the environment meant for the other compiler.
+    /// In the plugins' workspace.
     pub(crate) fn plugins(place: &Place) -> Self {
         let mut command = Command::new(cargo());
         command.current_dir(place.plugin_sources()).env("CARGO_TARGET_DIR", place.wasm());
-        for meant_for_others in
+        Self(command)
+    }
+
+    /// With none of the environment that is meant for the native compiler: a wrapper would be of
+    /// another version, and flags would replace those of the target.
+    pub(crate) fn unwrapped(mut self) -> Self {
+        for meant_for_the_native in
             ["RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"]
         {
-            command.env_remove(meant_for_others);
+            self.0.env_remove(meant_for_the_native);
         }
-        Self(command)
+        self
     }
 
     pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {

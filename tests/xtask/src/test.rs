@@ -22,11 +22,17 @@ pub(crate) fn prepare(place: &Place, compile: impl FnOnce() -> Result<()>) -> Re
 /// Runs the tests whose name contains `filter`, or all.
 pub(crate) fn run(place: &Place, filter: Option<&str>) -> Result<()> {
     let addresses = prepare(place, || compile(place))?;
-    if filter.is_none() {
-        plugins::test(place)?;
-        examples(place)?;
+    match filter {
+        None => everything(place, &addresses),
+        Some(_) => nextest(place, &addresses, filter, "ci"),
     }
-    nextest(place, &addresses, filter, "ci")
+}
+
+/// Every test; those of the line last, so that the runner's summary ends what is printed.
+pub(crate) fn everything(place: &Place, addresses: &Addresses) -> Result<()> {
+    plugins::test(place)?;
+    examples(place)?;
+    nextest(place, addresses, None, "ci")
 }
 
 /// What takes hours: the tests that CI leaves out, of the profile `soak`.

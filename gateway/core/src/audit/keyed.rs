@@ -38,6 +38,12 @@ impl AuditKey {
         Ok(Self { id: id.to_owned(), key: hmac::Key::new(hmac::HMAC_SHA256, key.expose()) })
     }
 
+    /// Takes a key that exists already, as the keyring has it.
+    #[must_use]
+    pub fn over(id: &str, key: &hmac::Key) -> Self {
+        Self { id: id.to_owned(), key: key.clone() }
+    }
+
     /// The hash of any value: what `symbolon audit hash VALUE` prints.
     #[must_use]
     pub fn hash_value(&self, value: &[u8]) -> KeyedHash {

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -120,7 +121,7 @@ pub struct Conclusion<'a> {
     /// The stable code of the reason.
     pub code: &'a str,
     /// The ids of the deciding policies.
-    pub policies: &'a [String],
+    pub policies: &'a [Arc<str>],
     /// The digest of the policy bundle.
     pub bundle: Option<&'a str>,
     /// The backend that answered.

@@ -15,6 +15,7 @@ use miette::Diagnostic;
 use super::check::{check, is_policy_id, parse_ttl};
 use super::fault::{Fault, Severity};
 use super::names::Names;
+use super::needs::Needs;
 use super::schema;
 use super::slice::{Index, is_unscoped};
 use super::source::{Map, Source};
@@ -45,7 +46,7 @@ pub(super) struct Rule {
     pub(super) map: Arc<Map>,
     pub(super) start: usize,
     pub(super) ttl_max: Option<Duration>,
-    pub(super) mentions_context: bool,
+    pub(super) needs: Needs,
 }
 
 impl Rule {
@@ -189,41 +190,26 @@ fn parse(source: &Source, builtin: bool, faults: &mut Vec<Fault>) -> Vec<Rule> {
             return Vec::new();
         }
     };
-    let mut parts: Vec<(usize, Part)> = set
+    let policies = set
         .policies()
-        .map(|policy| (ordinal(policy.id()), Part::Policy(policy.clone())))
-        .chain(set.templates().map(|t| (ordinal(t.id()), Part::Template(t.to_cedar()))))
-        .collect();
-    parts.sort_by_key(|(ordinal, _)| *ordinal);
+        .map(|policy| (ordinal(policy.id()), policy.to_cedar().unwrap_or_default(), Some(policy)));
+    let templates = set.templates().map(|t| (ordinal(t.id()), t.to_cedar(), None));
+    let mut parts: Vec<(usize, String, Option<&Policy>)> = policies.chain(templates).collect();
+    parts.sort_by_key(|(ordinal, ..)| *ordinal);
     let mut cursor = 0;
     let mut rules = Vec::new();
-    for (ordinal, part) in parts {
-        let text = part.text();
+    for (ordinal, text, policy) in parts {
         let start = map.find(&text, cursor).unwrap_or(cursor);
         cursor = start + text.len();
-        match part {
-            Part::Policy(policy) => {
+        match policy {
+            Some(policy) => {
                 let mut reader = Reader { map: &map, start, ordinal, builtin, faults };
-                rules.push(reader.rule(&policy, &text));
+                rules.push(reader.rule(policy));
             }
-            Part::Template(_) => faults.push(template_fault(&map, start)),
+            None => faults.push(template_fault(&map, start)),
         }
     }
     rules
-}
-
-enum Part {
-    Policy(Policy),
-    Template(String),
-}
-
-impl Part {
-    fn text(&self) -> String {
-        match self {
-            Self::Policy(policy) => policy.to_cedar().unwrap_or_default(),
-            Self::Template(text) => text.clone(),
-        }
-    }
 }
 
 fn template_fault(map: &Map, start: usize) -> Fault {
@@ -250,7 +236,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn rule(&mut self, policy: &Policy, text: &str) -> Rule {
+    fn rule(&mut self, policy: &Policy) -> Rule {
         let id = self.id(policy.annotation("id"));
         let ttl_max = policy.annotation("ttl_max").and_then(|text| self.ttl_max(text));
         Rule {
@@ -259,9 +245,7 @@ impl Reader<'_> {
             map: Arc::clone(self.map),
             start: self.start,
             ttl_max,
-            // Conservative: the word may stand in a string or a comment. Without the word, the
-            // policy cannot look at the context.
-            mentions_context: text.contains("context"),
+            needs: Needs::of(policy),
         }
     }
 
@@ -321,7 +305,7 @@ fn validate(schema: Schema, rules: &[Rule]) -> Vec<Fault> {
     let errors = result.validation_errors().map(|error| place(error.policy_id(), error));
     let warnings = result
         .validation_warnings()
-        .map(|warning| place(warning.policy_id(), warning).as_warning());
+        .map(|warning| place(warning.policy_id(), warning).into_warning());
     errors.chain(warnings).collect()
 }
 

@@ -67,7 +67,7 @@ fn claim_warning(rule: &Rule, json: &Value) -> Option<Fault> {
             ),
             Some(help.to_owned()),
         )
-        .as_warning()
+        .into_warning()
     })
 }
 
@@ -80,7 +80,7 @@ fn misspelt_annotations(rule: &Rule) -> Vec<Fault> {
         .map(|(key, _)| {
             let meant = nearest(key, ["ttl_max", "id"]).unwrap_or("ttl_max");
             let message = format!("annotation `@{key}` has no meaning here");
-            rule.fault(message, Some(format!("did you mean `@{meant}`?"))).as_warning()
+            rule.fault(message, Some(format!("did you mean `@{meant}`?"))).into_warning()
         })
         .collect()
 }

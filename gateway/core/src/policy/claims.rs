@@ -119,9 +119,10 @@ fn collect_paths<'a>(json: &'a Value, found: &mut Vec<Vec<&'a str>>) {
 
 fn tested_path(operands: &Value) -> Option<Vec<&str>> {
     let mut path = path_of(operands.get("left")?)?;
-    match operands.get("attr")? {
-        Value::Array(names) => path.extend(names.iter().filter_map(Value::as_str)),
-        name => path.push(name.as_str()?),
+    let attribute = operands.get("attr")?;
+    match attribute.as_array() {
+        Some(names) => path.extend(names.iter().filter_map(Value::as_str)),
+        None => path.push(attribute.as_str()?),
     }
     Some(path)
 }

@@ -8,6 +8,7 @@ use cedar_policy::{AuthorizationError, Effect, Response};
 
 use super::bundle::Bundle;
 use super::entity::{entities, request};
+use super::needs::Needs;
 use super::question::Question;
 use crate::ask::Ask;
 use crate::clock::Timestamp;
@@ -181,9 +182,9 @@ impl Bundle {
         if buckets.is_empty() {
             return verdict;
         }
-        let with_context = buckets.iter().any(|bucket| bucket.mentions_context);
-        let request = request(&self.names, question, with_context);
-        match request.and_then(|request| Ok((request, entities(&self.names, question)?))) {
+        let needs = buckets.iter().fold(Needs::default(), |all, bucket| all.union(bucket.needs));
+        let request = request(&self.names, question, needs);
+        match request.and_then(|request| Ok((request, entities(&self.names, question, needs)?))) {
             Err(refused) => verdict.errors.push((None, refused.message().to_owned())),
             Ok((request, entities)) => {
                 for bucket in buckets {

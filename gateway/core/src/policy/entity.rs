@@ -6,10 +6,13 @@
 //! vocabulary, which is why the schema is not consulted again.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
+use std::time::Duration;
 
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
 
 use super::names::{Kind, Names};
+use super::needs::Needs;
 use super::question::{Facts, Question, Who};
 use crate::principal::{Attribute, Subject};
 
@@ -28,14 +31,13 @@ impl Refused {
     }
 }
 
-/// The request. The context is built only where a policy of the slice mentions it: making a Cedar
-/// time costs more than a small slice's evaluation.
+/// The request, with as much context as is needed.
 pub(super) fn request(
     names: &Names,
     question: &Question<'_>,
-    with_context: bool,
+    needs: Needs,
 ) -> Result<Request, Refused> {
-    let context = if with_context { context(&question.facts)? } else { Context::empty() };
+    let context = context(&question.facts, needs)?;
     Request::new(
         names.uid(question.principal.kind, &question.principal.id),
         names.action(question.lane.action),
@@ -47,19 +49,25 @@ pub(super) fn request(
 }
 
 /// The principal and the resource, each with everything it lies in.
-pub(super) fn entities(names: &Names, question: &Question<'_>) -> Result<Entities, Refused> {
-    let entities = [principal(names, question)?, resource(names, question)?];
+pub(super) fn entities(
+    names: &Names,
+    question: &Question<'_>,
+    needs: Needs,
+) -> Result<Entities, Refused> {
+    let entities = [principal(names, question, needs)?, resource(names, question, needs)?];
     Entities::from_entities(entities, None).map_err(|error| Refused::by(&error))
 }
 
-fn principal(names: &Names, question: &Question<'_>) -> Result<Entity, Refused> {
+fn principal(names: &Names, question: &Question<'_>, needs: Needs) -> Result<Entity, Refused> {
     let uid = names.uid(question.principal.kind, &question.principal.id);
     let parents: HashSet<EntityUid> =
         question.issuer().map(|(kind, id)| names.uid(kind, id)).into_iter().collect();
     match question.who {
-        Who::Peer(_) => Ok(Entity::new_no_attrs(uid, parents)),
-        Who::Workload(subject) => Entity::new_with_tags(uid, attributes(subject)?, parents, [])
-            .map_err(|error| Refused::by(&error)),
+        Who::Workload(subject) if needs.includes(Needs::PRINCIPAL) => {
+            Entity::new_with_tags(uid, attributes(subject)?, parents, [])
+                .map_err(|error| Refused::by(&error))
+        }
+        Who::Workload(_) | Who::Peer(_) => Ok(Entity::new_no_attrs(uid, parents)),
     }
 }
 
@@ -88,11 +96,14 @@ fn text(value: &str) -> RestrictedExpression {
     RestrictedExpression::new_string(value.to_owned())
 }
 
-fn resource(names: &Names, question: &Question<'_>) -> Result<Entity, Refused> {
+fn resource(names: &Names, question: &Question<'_>, needs: Needs) -> Result<Entity, Refused> {
     let resource = &question.resource;
     let uid = names.uid(resource.kind, &resource.id);
     let parents: HashSet<EntityUid> =
         resource.containers().map(|(kind, id)| names.uid(kind, id)).collect();
+    if !needs.includes(Needs::RESOURCE) {
+        return Ok(Entity::new_no_attrs(uid, parents));
+    }
     let mut attributes = Vec::new();
     if matches!(resource.kind, Kind::Secret | Kind::Folder) {
         attributes.push((String::from("path"), text(resource.path())));
@@ -104,23 +115,37 @@ fn resource(names: &Names, question: &Question<'_>) -> Result<Entity, Refused> {
     Entity::new_with_tags(uid, attributes, parents, []).map_err(|error| Refused::by(&error))
 }
 
-fn context(facts: &Facts<'_>) -> Result<Context, Refused> {
-    let pairs = match *facts {
+fn context(facts: &Facts<'_>, needs: Needs) -> Result<Context, Refused> {
+    let mut pairs = Vec::new();
+    let mut add = |part: Needs, name: &str, value: &dyn Fn() -> Option<RestrictedExpression>| {
+        let wanted = needs.includes(part).then(value).flatten();
+        pairs.extend(wanted.map(|value| (name.to_owned(), value)));
+    };
+    match *facts {
         Facts::Administration { now, operation } => {
-            vec![("time", time(now)), ("operation", text(operation))]
+            add(Needs::TIME, "time", &|| Some(time(now)));
+            add(Needs::OPERATION, "operation", &|| Some(text(operation)));
         }
         Facts::Request { now, source_address, binding, requested_ttl } => {
-            let mut pairs = vec![("time", time(now)), ("binding", text(binding.as_str()))];
-            // An IPv4 address in IPv6 clothes must not slip past `isInRange(ip("10.0.0.0/8"))`.
-            let address = source_address.map(|address| address.to_canonical().to_string());
-            pairs.extend(address.map(|a| ("source_address", RestrictedExpression::new_ip(a))));
-            let seconds = requested_ttl.map(|ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
-            pairs.extend(seconds.map(|s| ("requested_ttl", RestrictedExpression::new_long(s))));
-            pairs
+            add(Needs::TIME, "time", &|| Some(time(now)));
+            add(Needs::BINDING, "binding", &|| Some(text(binding.as_str())));
+            add(Needs::SOURCE_ADDRESS, "source_address", &|| source_address.map(address));
+            add(Needs::REQUESTED_TTL, "requested_ttl", &|| requested_ttl.map(seconds));
         }
-    };
-    let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value));
+    }
+    if pairs.is_empty() {
+        return Ok(Context::empty());
+    }
     Context::from_pairs(pairs).map_err(|error| Refused::by(&error))
+}
+
+/// An IPv4 address in IPv6 clothes must not slip past `isInRange(ip("10.0.0.0/8"))`.
+fn address(address: IpAddr) -> RestrictedExpression {
+    RestrictedExpression::new_ip(address.to_canonical().to_string())
+}
+
+fn seconds(duration: Duration) -> RestrictedExpression {
+    RestrictedExpression::new_long(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn time(now: crate::clock::Timestamp) -> RestrictedExpression {

@@ -217,7 +217,7 @@ impl Bundle {
                 "a policy that errs denies, since it might have forbidden: mend the policy",
             ),
             Denial::NoPolicy if near => String::from(
-                "the scope of the policies below holds; compare their conditions with the attributes",
+                "the scope of the policies shown holds; compare their conditions with the attributes",
             ),
             Denial::NoPolicy => self.other_actions(question),
             Denial::UnknownIssuer

@@ -70,6 +70,7 @@ mod entity;
 mod explain;
 mod fault;
 mod names;
+mod needs;
 mod question;
 mod schema;
 mod slice;

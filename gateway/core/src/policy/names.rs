@@ -142,8 +142,8 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn new() -> Result<Self, ParseErrors> {
-        let name = |kind: Kind| EntityTypeName::from_str(kind.as_str());
+    pub(super) fn new() -> Result<Self, Box<ParseErrors>> {
+        let name = |kind: Kind| EntityTypeName::from_str(kind.as_str()).map_err(Box::new);
         Ok(Self {
             workload: name(Kind::Workload)?,
             issuer: name(Kind::Issuer)?,
@@ -154,7 +154,7 @@ impl Names {
             role: name(Kind::Role)?,
             target: name(Kind::Target)?,
             gateway: name(Kind::Gateway)?,
-            action: EntityTypeName::from_str("Action")?,
+            action: EntityTypeName::from_str("Action").map_err(Box::new)?,
         })
     }
 

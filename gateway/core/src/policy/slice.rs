@@ -8,18 +8,21 @@
 //!
 //! INVARIANT: a policy that is not among the candidates of a question has a scope that is false for
 //! it, so leaving it out changes neither the decision nor the deciding policies (a scope cannot err
-//! and Cedar evaluates it first). A property test compares with the evaluation of everything.
+//! and Cedar evaluates it first). A property test compares with the evaluation of everything. The
+//! one exception is on purpose and only ever denies: see [`administers_on_purpose`].
 
 use std::collections::{BTreeMap, HashMap};
 
 use cedar_policy::{
-    ActionConstraint, EntityUid, Policy, PolicySet, PolicySetError, PrincipalConstraint,
+    ActionConstraint, Effect, EntityUid, Policy, PolicySet, PolicySetError, PrincipalConstraint,
     ResourceConstraint,
 };
 
 use super::bundle::Rule;
 use super::names::{Kind, Lane};
+use super::needs::Needs;
 use super::question::Question;
+use crate::ask::Action;
 
 /// An entity that some scope names, by number. [`ANY`] stands for no demand.
 type Node = u32;
@@ -38,8 +41,8 @@ pub(super) struct Bucket {
     pub(super) set: PolicySet,
     /// Their numbers in the bundle.
     pub(super) rules: Vec<usize>,
-    /// Whether any of them looks at the context.
-    pub(super) mentions_context: bool,
+    /// What any of them can look at.
+    pub(super) needs: Needs,
 }
 
 /// The index of a bundle.
@@ -51,7 +54,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn build(rules: &[Rule]) -> Result<Self, PolicySetError> {
+    pub(super) fn build(rules: &[Rule]) -> Result<Self, Box<PolicySetError>> {
         let mut index = Self::default();
         for (number, rule) in rules.iter().enumerate() {
             index.add(number, rule)?;
@@ -59,14 +62,14 @@ impl Index {
         Ok(index)
     }
 
-    fn add(&mut self, number: usize, rule: &Rule) -> Result<(), PolicySetError> {
+    fn add(&mut self, number: usize, rule: &Rule) -> Result<(), Box<PolicySetError>> {
         let principal = self.enter(principal_demand(&rule.policy).as_ref());
         let resource = self.enter(resource_demand(&rule.policy).as_ref());
         for lane in lanes(&rule.policy) {
             let bucket = self.buckets.entry(Key { lane, principal, resource }).or_default();
-            bucket.set.add(rule.policy.clone())?;
+            bucket.set.add(rule.policy.clone()).map_err(Box::new)?;
             bucket.rules.push(number);
-            bucket.mentions_context |= rule.mentions_context;
+            bucket.needs = bucket.needs.union(rule.needs);
         }
         Ok(())
     }
@@ -137,10 +140,19 @@ pub(super) fn lanes(policy: &Policy) -> Vec<Lane> {
     let resource = policy.resource_constraint();
     Lane::ALL
         .into_iter()
-        .filter(|lane| action_fits(&action, *lane))
+        .filter(|lane| action_fits(&action, *lane) && administers_on_purpose(policy, *lane))
         .filter(|lane| lane.principals().iter().any(|kind| principal_fits(&principal, *kind)))
         .filter(|lane| resource_fits(&resource, lane.resource))
         .collect()
+}
+
+/// A broad `permit (principal in …, action, resource)` is written with secrets in mind: it must not
+/// make every workload of an issuer an administrator. Where Cedar would let it, this does not; a
+/// `forbid` without an action forbids administration like everything else.
+fn administers_on_purpose(policy: &Policy, lane: Lane) -> bool {
+    lane.action != Action::Administer
+        || policy.effect() == Effect::Forbid
+        || policy.action_constraint() != ActionConstraint::Any
 }
 
 fn action_fits(constraint: &ActionConstraint, lane: Lane) -> bool {

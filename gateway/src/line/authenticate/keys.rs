@@ -214,7 +214,7 @@ impl Keys {
             Some(held) => held.set.clone(),
             None => {
                 let generation = before.as_ref().map_or(1, |held| held.set.generation() + 1);
-                Arc::new(KeySet::parse(&fetched.body, &self.rules, generation)?)
+                Arc::new(KeySet::parse(&fetched.body, &self.rules.algorithms, generation)?)
             }
         };
         let held = Held { set, digest, fetched: self.clock.elapsed(), host: fetched.host };

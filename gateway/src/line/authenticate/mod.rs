@@ -29,7 +29,7 @@ use symbolon_core::token::{
 pub use fetch::{FetchError, KeySource, Way};
 pub use keys::{Freshness, KeySettings, Keys};
 
-use crate::barriers::{ReplayError, Replays, Revocations};
+use crate::barriers::{DurableBarriers, OnceError, OnceSet};
 use crate::telemetry::Metrics;
 
 /// Most verified tokens that are remembered at a time.
@@ -44,12 +44,9 @@ pub enum Unproven {
     /// The issuer's keys could not be had, or are too old.
     #[error("the keys of the issuer are not there")]
     NoKeys,
-    /// The principal or its issuer was revoked or locked.
-    #[error("the principal is barred")]
-    Barred(#[from] Barred),
     /// A one-shot token was shown again, or could not be remembered.
     #[error("the one-shot token cannot be taken")]
-    Replay(#[from] ReplayError),
+    Replay(#[from] OnceError),
 }
 
 impl Unproven {
@@ -59,7 +56,6 @@ impl Unproven {
         match self {
             Self::Token(refusal) => refusal.kind(),
             Self::NoKeys => Kind::Unavailable,
-            Self::Barred(barred) => barred.kind(),
             Self::Replay(error) => error.kind(),
         }
     }
@@ -70,7 +66,6 @@ impl Unproven {
         match self {
             Self::Token(refusal) => refusal.code(),
             Self::NoKeys => "jwks_stale",
-            Self::Barred(barred) => barred.code(),
             Self::Replay(error) => error.code(),
         }
     }
@@ -90,9 +85,9 @@ pub struct Authenticator {
 #[derive(Clone, Debug)]
 pub struct Standing {
     /// Epochs and locks.
-    pub revocations: Arc<Revocations>,
+    pub barriers: Arc<DurableBarriers>,
     /// One-shot tokens seen.
-    pub replays: Arc<Replays>,
+    pub replays: Arc<OnceSet>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Instruments.
@@ -107,6 +102,8 @@ struct Verified {
     /// Elapsed time at which it was verified.
     at: Duration,
     one_shot: bool,
+    /// How long after its expiry the issuer's tokens are still taken.
+    leeway: Duration,
 }
 
 impl Authenticator {
@@ -141,14 +138,26 @@ impl Authenticator {
             Some(verified) => verified,
             None => self.verify(token, fingerprint).await?,
         };
-        self.standing.revocations.admits(&verified.principal)?;
         if verified.one_shot {
-            let replays = &self.standing.replays;
-            replays.remember(&verified.principal).await.inspect_err(|_| {
-                self.standing.metrics.replayed(verified.principal.identity().issuer.as_str());
-            })?;
+            self.use_up(&verified).await?;
         }
         Ok(verified.principal.clone())
+    }
+
+    /// Whether the principal may act: no lock on it or its issuer, and no epoch after its proof.
+    /// Asked on every request.
+    ///
+    /// # Errors
+    /// [`Barred`] says what stands against it.
+    pub fn admits(&self, principal: &Principal) -> Result<(), Barred> {
+        self.standing.barriers.admits(principal)
+    }
+
+    async fn use_up(&self, verified: &Verified) -> Result<(), OnceError> {
+        let (identity, proof) = (verified.principal.identity(), verified.principal.proof());
+        let until = proof.expires_at.plus(verified.leeway);
+        let used = self.standing.replays.remember(&identity.issuer, &proof.digest, until).await;
+        used.inspect_err(|_| self.standing.metrics.replayed(identity.issuer.as_str()))
     }
 
     /// What is remembered of the token, if that is still good.
@@ -181,6 +190,7 @@ impl Authenticator {
             generation: set.generation(),
             at: self.standing.clock.elapsed(),
             one_shot: rules.one_shot,
+            leeway: rules.leeway,
         });
         self.verified.insert(fingerprint, verified.clone());
         Ok(verified)

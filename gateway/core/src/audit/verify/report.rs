@@ -1,5 +1,7 @@
 //! What a verification says.
 
+use std::fmt;
+
 use super::Anchor;
 
 /// Where in the log something stands.
@@ -189,6 +191,35 @@ impl Report {
             (false, _) => Verdict::Tampered,
             (true, Some(_)) => Verdict::Torn,
             (true, None) => Verdict::Intact,
+        }
+    }
+}
+
+/// For a person: the verdict first, then every finding, then what was read.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict() {
+            Verdict::Intact => "intact: nothing is missing, changed or out of place",
+            Verdict::Torn => "torn: intact up to an unfinished line at the end, as a crash leaves it",
+            Verdict::Tampered => "TAMPERED: the log is not what was written",
+        };
+        writeln!(f, "{verdict}")?;
+        for finding in &self.findings {
+            writeln!(f, "  {}: {finding}", finding.code())?;
+        }
+        if self.further > 0 {
+            writeln!(f, "  and {} more", self.further)?;
+        }
+        if let Some(torn) = &self.torn {
+            writeln!(f, "  unfinished: {} bytes at {}", torn.bytes, torn.place)?;
+        }
+        write!(f, "{} lines in {} files", self.lines, self.files)?;
+        match (&self.unanchored, self.anchored) {
+            (None, _) => f.write_str("; without the store's anchor a cut tail cannot be seen"),
+            (Some(rest), true) => {
+                write!(f, "; the store's anchor was met, {} lines follow it", rest.lines)
+            }
+            (Some(_), false) => f.write_str("; the store's anchor was not met"),
         }
     }
 }

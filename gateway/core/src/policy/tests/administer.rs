@@ -50,8 +50,24 @@ fn a_principal_administers_only_where_a_policy_says_so() {
 }
 
 #[test]
-fn a_permit_for_everything_else_is_none_for_administration() {
-    let bundle =
-        load("permit (principal is Workload, action, resource) when { resource is Secret };");
-    assert_eq!(administer(&bundle, 1001, "status"), Err("no_rule"));
+fn only_a_permit_that_names_the_action_opens_administration() {
+    let pod = Administrator::proven(proven(subject("k8s", "pod", &[]), Binding::None));
+    for (action, pod_may, peer_may) in [
+        ("action", false, false),
+        ("action == Action::\"read\"", false, false),
+        ("action == Action::\"administer\"", true, true),
+        ("action in [Action::\"read\", Action::\"administer\"]", true, true),
+    ] {
+        let bundle = load(&format!("permit (principal, {action}, resource);"));
+        let decided = bundle.decide_administration(&pod, "status", NOW);
+        assert_eq!(decided.is_ok(), pod_may, "{action}");
+        assert_eq!(administer(&bundle, 1001, "status").is_ok(), peer_may, "{action}");
+    }
+}
+
+#[test]
+fn a_forbid_of_everything_forbids_administration_too() {
+    let bundle = load("forbid (principal == Admin::\"uid:0\", action, resource);");
+    assert_eq!(administer(&bundle, 0, "status"), Err("rule_deny"));
+    assert!(administer(&bundle, 1000, "status").is_ok());
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::policy::entity::{entities, request};
+use crate::policy::needs::Needs;
 use crate::policy::question::Question;
 
 fn policies(count: usize) -> String {
@@ -46,27 +47,27 @@ fn measure() {
         let asked = question();
         let bucket = bundle.index.candidates(&asked)[0];
         let prepared = (
-            request(&bundle.names, &asked, true).unwrap(),
-            entities(&bundle.names, &asked).unwrap(),
+            request(&bundle.names, &asked, Needs::ALL).unwrap(),
+            entities(&bundle.names, &asked, Needs::ALL).unwrap(),
         );
         let bare =
             micros(|| bundle.authorizer.is_authorized(&prepared.0, &bucket.set, &prepared.1));
         let whole = micros(|| {
-            let request = request(&bundle.names, &asked, true).unwrap();
-            let entities = entities(&bundle.names, &asked).unwrap();
+            let request = request(&bundle.names, &asked, Needs::ALL).unwrap();
+            let entities = entities(&bundle.names, &asked, Needs::ALL).unwrap();
             bundle.authorizer.is_authorized(&request, &bucket.set, &entities)
         });
         let parts = (
             micros(question),
             micros(|| bundle.index.candidates(&asked).len()),
-            micros(|| request(&bundle.names, &asked, true).unwrap()),
-            micros(|| request(&bundle.names, &asked, false).unwrap()),
-            micros(|| entities(&bundle.names, &asked).unwrap()),
+            micros(|| request(&bundle.names, &asked, Needs::ALL).unwrap()),
+            micros(|| request(&bundle.names, &asked, bucket.needs).unwrap()),
+            micros(|| entities(&bundle.names, &asked, Needs::ALL).unwrap()),
         );
         let ours = micros(|| bundle.decide(Arc::clone(&who), Arc::clone(&wanted), &HERE).unwrap());
         println!(
             "{count:>6} policies: decide {ours:.1} µs, Cedar over the slice {whole:.1} µs with and {bare:.1} µs \
-             without building the request (question, lookup, request, request without context, entities: \
+             without building the request (question, lookup, request, request with what is needed, entities: \
              {parts:.1?}), load {load_time:.0?}"
         );
     }

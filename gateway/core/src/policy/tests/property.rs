@@ -8,6 +8,7 @@ use proptest::sample::select;
 use super::*;
 use crate::policy::decide::Verdict;
 use crate::policy::entity::{entities, request};
+use crate::policy::needs::Needs;
 use crate::policy::question::Question;
 
 const PRINCIPALS: &[&str] = &[
@@ -56,7 +57,7 @@ const CONDITIONS: &[&str] = &[
     "when { principal has oidc.level && principal.oidc.level + 9223372036854775806 > 0 }",
     "when { principal has github.ref && principal.github.ref like \"refs/*\" }",
     "when { if principal has oidc.env then principal.oidc.env == \"dev\" else true }",
-    "when { principal.subject == \"a\" || (principal has oidc.trusted && principal.oidc.trusted) }",
+    "when { principal == Workload::\"k8s/a\" || (principal has oidc.trusted && principal.oidc.trusted) }",
     "when { principal in Issuer::\"k8s\" }",
 ];
 const ASKS: &[&str] = &[
@@ -120,8 +121,8 @@ fn bundle(policies: &[String]) -> Bundle {
 fn evaluate_all(bundle: &Bundle, question: &Question<'_>) -> Verdict {
     let all =
         PolicySet::from_policies(bundle.rules.iter().map(|rule| rule.policy.clone())).unwrap();
-    let request = request(&bundle.names, question, true).unwrap();
-    let entities = entities(&bundle.names, question).unwrap();
+    let request = request(&bundle.names, question, Needs::ALL).unwrap();
+    let entities = entities(&bundle.names, question, Needs::ALL).unwrap();
     let mut verdict = Verdict::default();
     bundle.note(&mut verdict, &bundle.authorizer.is_authorized(&request, &all, &entities));
     verdict.permits.sort_unstable();

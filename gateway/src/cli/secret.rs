@@ -1,0 +1,85 @@
+//! `symbolon secret get`: a read, as a workload makes it.
+
+use std::path::PathBuf;
+
+use symbolon_client::{Gateway, Roots, SecretAnswer, TokenSource};
+use symbolon_core::ask::Version;
+use symbolon_core::id::BackendName;
+use symbolon_core::path::SecretPath;
+
+use super::failure::Failure;
+use super::output::{self, Form};
+use crate::config::variable;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Read one secret; its bytes go to standard output as they are
+    ///
+    /// The platform token comes from --token-file, SYMBOLON_TOKEN, SYMBOLON_TOKEN_FILE or
+    /// /var/run/secrets/symbolon/token, in this order.
+    #[command(after_help = "Examples:
+  symbolon secret get kv prod/db --url https://gateway.example.com
+  symbolon secret get kv prod/db --field password
+  symbolon secret get kv prod/db --version 3 --output json
+  SYMBOLON_URL=https://gateway.example.com symbolon secret get kv prod/db --token-file token.jwt")]
+    Get(Box<GetArgs>),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(disable_version_flag = true)]
+pub(super) struct GetArgs {
+    /// The backend
+    backend: BackendName,
+    /// The path of the secret there
+    path: String,
+    /// Only this field, where the secret is a map
+    #[arg(long, short, value_name = "FIELD")]
+    field: Option<String>,
+    /// Only this version, where the backend has versions
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
+    /// The gateway's URL [default: SYMBOLON_URL]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// A file with the platform token
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Certificate authorities of the gateway, PEM [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+pub(super) async fn run(command: Command, form: Option<Form>) -> Result<(), Failure> {
+    match command {
+        Command::Get(args) => get(*args, form).await,
+    }
+}
+
+async fn get(args: GetArgs, form: Option<Form>) -> Result<(), Failure> {
+    let path = SecretPath::parse(&args.path).map_err(|error| Failure::of(&error))?;
+    let version = args.version.as_deref().map(Version::parse).transpose();
+    let version = version.map_err(|error| Failure::of(&error))?;
+    let url = args.url.or_else(|| variable("SYMBOLON_URL")).ok_or_else(|| {
+        Failure::new("no gateway was named").with_help("give --url, or set SYMBOLON_URL")
+    })?;
+    let gateway = Gateway::at(&url, &args.ca.map_or(Roots::System, Roots::File))?;
+    let token = TokenSource::discover(args.token_file, variable)?.read()?;
+    let answer = gateway.read_secret(&token, &args.backend, &path, version.as_ref()).await?;
+    match (args.field, form) {
+        (Some(field), _) => show_field(&answer, &field),
+        (None, Some(Form::Json)) => output::bytes(answer.json.expose()),
+        (None, Some(Form::Table) | None) => output::bytes(answer.value.expose()),
+    }
+}
+
+fn show_field(answer: &SecretAnswer, field: &str) -> Result<(), Failure> {
+    if let Some(value) = answer.fields.get(field) {
+        return output::bytes(value.expose());
+    }
+    let names: Vec<&str> = answer.fields.keys().map(String::as_str).collect();
+    let help = match names.is_empty() {
+        true => "it has no fields; leave --field out".to_owned(),
+        false => format!("its fields: {}", names.join(", ")),
+    };
+    Err(Failure::new(format!("the secret has no field `{field}`")).with_help(help))
+}

@@ -1,0 +1,3 @@
+//! Benches: `cargo xtask bench`. One JSON object a line.
+
+fn main() {}

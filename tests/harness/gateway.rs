@@ -1,0 +1,266 @@
+//! A whole gateway in this process, with real listeners on free ports.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use serde_json::Value;
+use symbolon::app::{App, Bound};
+use symbolon::config::Config;
+use symbolon::time::SystemClock;
+use symbolon_core::clock::Clock;
+use symbolon_host::egress::{
+    ClientLimits, EgressClient, FetchLimits, Grant, Methods, Network, Reach, Trust,
+};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Issuer;
+
+/// The gateway's name for itself in every test: the audience of its tokens.
+pub const ORIGIN: &str = "https://gw.example.test";
+
+/// Where the built components are, as `cargo xtask test` says.
+#[must_use]
+pub fn plugins() -> PathBuf {
+    let named = symbolon::config::variable("SYMBOLON_PLUGINS").map(PathBuf::from);
+    named.expect("SYMBOLON_PLUGINS is set by `cargo xtask test`: run the tests through it")
+}
+
+/// What a test wants of its gateway, on top of the least that one needs.
+#[derive(Debug, Default)]
+pub struct Setup {
+    /// More blocks of the configuration: backends, targets, issuers, limits.
+    pub blocks: String,
+    /// Policies in place of the default, which permits everything to everybody of the issuer.
+    pub policies: Option<String>,
+    /// A clock in place of the system's.
+    pub clock: Option<Arc<dyn Clock>>,
+    /// More lines of `[server]`.
+    pub server: String,
+    /// More lines of `[issuers.test]`.
+    pub issuer: String,
+    /// More lines of `[audit]`; `directory` is set unless it is among them.
+    pub audit: String,
+}
+
+/// A running gateway with one issuer, `test`.
+pub struct Gateway {
+    /// The gateway.
+    pub app: Arc<App>,
+    /// The issuer registered as `test`.
+    pub issuer: Issuer,
+    /// Its listener.
+    pub address: SocketAddr,
+    /// Its discovery-only listener, if one was asked for.
+    pub discovery: Option<SocketAddr>,
+    /// Its directory: configuration, store, audit log, `tls.pem`.
+    pub directory: TempDir,
+    clock: Arc<dyn Clock>,
+    client: Arc<EgressClient>,
+    stop: CancellationToken,
+    running: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// An answer of the gateway.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: http::HeaderMap,
+    /// The body as JSON; null if it is none.
+    pub json: Value,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Gateway {
+    /// Starts a gateway. Its issuer's keys are in the configuration; attribute `team` is mapped.
+    pub async fn start(setup: Setup) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self::start_in(directory, Issuer::new("https://idp.example.test"), setup).await
+    }
+
+    /// Starts a gateway in a directory that may hold the state of an earlier one.
+    pub async fn start_in(directory: TempDir, issuer: Issuer, setup: Setup) -> Self {
+        let clock: Arc<dyn Clock> = match &setup.clock {
+            Some(clock) => clock.clone(),
+            None => Arc::new(SystemClock::start()),
+        };
+        let config = lay_out(directory.path(), &issuer, &setup);
+        let network = Network::system().expect("roots");
+        let bound = Box::pin(Bound::start(config, clock.clone(), network)).await;
+        let bound = bound.unwrap_or_else(|error| panic!("{}", symbolon::app::chain(&error)));
+        let address = *bound.addresses().first().expect("a listener");
+        let discovery = bound.discovery_addresses().first().copied();
+        let app = bound.app.clone();
+        let stop = CancellationToken::new();
+        #[expect(clippy::disallowed_methods, reason = "the gateway joins it in `stop`")]
+        let running = Some(tokio::spawn(bound.run(stop.clone())));
+        let client = client(directory.path(), address);
+        Self { app, issuer, address, discovery, directory, clock, client, stop, running }
+    }
+
+    /// A good token for `subject`.
+    #[must_use]
+    pub fn token(&self, subject: &str) -> String {
+        let claims = self.issuer.claims(subject, ORIGIN, self.clock.now().seconds());
+        self.issuer.token_of(&Issuer::header(), &claims)
+    }
+
+    /// Asks with a bearer token, over TLS.
+    pub async fn get(&self, path: &str, token: &str) -> Answer {
+        self.ask(Method::GET, path, Some(token), Bytes::new()).await
+    }
+
+    /// Asks anything, over TLS.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Bytes,
+    ) -> Answer {
+        let url = format!("https://localhost:{}{path}", self.address.port());
+        let mut request = Request::builder().method(method).uri(url);
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(body).expect("a request");
+        let limits = FetchLimits { deadline: Duration::from_secs(60), max_body: 16 << 20 };
+        let response = Box::pin(self.client.fetch(request, limits)).await.expect("an answer");
+        let (head, body) = response.into_parts();
+        let json = serde_json::from_slice(&body).unwrap_or_default();
+        Answer { status: head.status, headers: head.headers, json, body }
+    }
+
+    /// The lines of the audit log so far, as JSON.
+    #[must_use]
+    pub fn audit(&self) -> Vec<Value> {
+        let directory = self.app.config().audit.directory.clone();
+        let files = symbolon::audit::files_in_order(&directory).expect("the log");
+        let text = files.iter().map(|file| std::fs::read_to_string(file).expect("a file"));
+        let text = text.collect::<String>();
+        text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect()
+    }
+
+    /// The closing line of the request that `answer` names.
+    #[must_use]
+    pub fn closing(&self, answer: &Answer) -> Value {
+        let id = answer.headers.get("x-request-id").expect("a request id").to_str().expect("text");
+        let is_it = |line: &Value| line["kind"] == "request.close" && line["request"] == id;
+        self.audit().into_iter().find(is_it).unwrap_or_else(|| panic!("no closing of {id}"))
+    }
+
+    /// The metrics page.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        String::from_utf8(self.app.foundation.telemetry.page()).expect("text")
+    }
+
+    /// Drains and stops; gives the directory back, for another start.
+    pub async fn stop(mut self) -> (TempDir, Issuer) {
+        self.stop.cancel();
+        if let Some(running) = self.running.take() {
+            running.await.expect("an orderly end");
+        }
+        (self.directory, self.issuer)
+    }
+}
+
+/// Everything permitted to everybody: for tests that are about something else.
+const PERMIT_ALL: &str = r#"@id("test-permits-all")
+permit (principal in Issuer::"test", action, resource);
+"#;
+
+fn lay_out(directory: &Path, issuer: &Issuer, setup: &Setup) -> Config {
+    let tls = directory.join("tls.pem");
+    if !tls.exists() {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        std::fs::write(&tls, made.cert.pem()).expect("tls.pem");
+        private(&directory.join("tls.key"), &made.signing_key.serialize_pem());
+    }
+    let policies = setup.policies.as_deref().unwrap_or(PERMIT_ALL);
+    std::fs::write(directory.join("test.cedar"), policies).expect("policies");
+    let audit = match setup.audit.contains("directory") {
+        true => setup.audit.clone(),
+        false => format!("directory = \"audit\"\n{}", setup.audit),
+    };
+    let text = format!(
+        r#"
+[server]
+listen = ["127.0.0.1:0"]
+public_origin = "{ORIGIN}"
+tls = {{ certificate = "tls.pem", key = "file:tls.key" }}
+{server}
+
+[store]
+path = "store"
+cache = "16MiB"
+
+[seal]
+key = "file:seal.key"
+
+[audit]
+reserve = "1MiB"
+{audit}
+
+[admin]
+socket = "admin.sock"
+
+[plugins]
+directory = "{plugins}"
+
+[policies]
+files = ["test.cedar"]
+
+[issuers.test]
+issuer = "{issuer}"
+keys = {{ inline = {keys} }}
+{issuer_lines}
+
+[issuers.test.attributes]
+team = {{ claim = "/team", type = "string" }}
+
+{blocks}
+"#,
+        server = setup.server,
+        plugins = plugins().display(),
+        issuer = issuer.name,
+        keys = issuer.inline(),
+        issuer_lines = setup.issuer,
+        blocks = setup.blocks,
+    );
+    let file = directory.join("symbolon.toml");
+    std::fs::write(&file, text).expect("symbolon.toml");
+    Config::load(&file).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// Writes a file that only its owner can read.
+pub fn private(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text).expect("a file");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+}
+
+fn client(directory: &Path, address: SocketAddr) -> Arc<EgressClient> {
+    let pem = std::fs::read(directory.join("tls.pem")).expect("tls.pem");
+    let reach = Reach::parse(&format!("https://localhost:{}", address.port())).expect("a reach");
+    let methods = Methods::parse(["GET", "POST", "PUT", "DELETE"]).expect("methods");
+    let grant = Grant::new(reach, methods).resolve_to(address).expect("an address");
+    let grant = grant.trusting(Trust::from_pem(&pem).expect("roots"));
+    let limits = ClientLimits { exchanges: 512, connections: 512, ..ClientLimits::default() };
+    EgressClient::new(Network::system().expect("roots"), vec![grant], limits)
+}

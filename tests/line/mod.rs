@@ -1,0 +1,3 @@
+//! The line over its real listener, with the `static` component behind it.
+
+mod reads;
