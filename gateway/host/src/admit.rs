@@ -248,7 +248,7 @@ impl Host {
         }
         let component = admitted.pre.component();
         let describe = component
-            .get_export_index(None, &Interface::Describe.export())
+            .get_export_index(None, Interface::Describe.export())
             .and_then(|instance| component.get_export_index(Some(&instance), "describe"))
             .ok_or(AdmitError::Missing(Interface::Describe))?;
         let function =

@@ -148,7 +148,7 @@ impl Exports {
     pub(crate) fn of(pre: &InstancePre<State>) -> Self {
         let component = pre.component();
         let find = |operation: Operation| {
-            let instance = component.get_export_index(None, &operation.interface().export())?;
+            let instance = component.get_export_index(None, operation.interface().export())?;
             let (_, function) = operation.as_str().split_once('.')?;
             component.get_export_index(Some(&instance), function).map(|index| (operation, index))
         };
@@ -282,10 +282,16 @@ pub(crate) fn stopped(error: &wasmtime::Error, reached: bool) -> CallError {
     CallError::Trap { trap, reached }
 }
 
-/// wasmtime has no type for these; the texts are held by a test.
+/// wasmtime has no type for these. Should a text change, the trap is still a trap, under a code that
+/// says less.
 fn other(error: &wasmtime::Error) -> Trap {
     let text = facade::escape(&error.root_cause().to_string(), 512);
-    let crossing = ["too much data", "fuel allocated for hostcalls", "handle limit exceeded"];
+    let crossing = [
+        "fuel allocated for hostcalls",
+        "handle limit exceeded",
+        "resource table has no free keys",
+        "exceeds limit",
+    ];
     if crossing.iter().any(|known| text.contains(known)) {
         Trap::Crossing
     } else {

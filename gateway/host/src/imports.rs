@@ -133,4 +133,31 @@ mod tests {
             assert!(matches!(check(bad), Err(AdmitError::Import { .. })), "{bad}");
         }
     }
+
+    #[test]
+    fn what_the_table_gives_is_linked_and_what_it_does_not_give_is_not() {
+        let engine = Engine::default();
+        let linker = linker(&engine).unwrap();
+        let links = |name: &str, function: &str| {
+            let text = format!(r#"(component (import "{name}" (instance (export {function}))))"#);
+            let bytes = wat::parse_str(text).unwrap();
+            let component = wasmtime::component::Component::from_binary(&engine, &bytes).unwrap();
+            linker.instantiate_pre(&component).is_ok()
+        };
+        let pairs = "(result (list (tuple string string)))";
+        for (name, function) in [
+            ("symbolon:plugin/config@0.1.0", r#""get" (func (result string))"#.to_owned()),
+            ("wasi:cli/environment@0.2.0", format!(r#""get-environment" (func {pairs})"#)),
+            ("wasi:cli/environment@0.2.30", format!(r#""get-environment" (func {pairs})"#)),
+            ("wasi:cli/exit@0.2.3", r#""exit" (func (param "status" (result)))"#.to_owned()),
+            ("wasi:random/random@0.2.3", r#""get-random-u64" (func (result u64))"#.to_owned()),
+            ("wasi:clocks/monotonic-clock@0.2.3", r#""now" (func (result u64))"#.to_owned()),
+        ] {
+            assert!(links(name, &function), "{name}");
+            assert!(check(name).is_ok(), "{name}");
+        }
+        for name in ["symbolon:plugin/sql@0.1.0", "wasi:keyvalue/store@0.2.0"] {
+            assert!(!links(name, r#""f" (func)"#), "{name}");
+        }
+    }
 }

@@ -130,8 +130,14 @@ impl Guest {
         let (package, _) = resolve.push_path(wit).unwrap();
         let world = resolve.select_world(&[package], Some(self.world)).unwrap();
         let mut core = self.core();
-        wit_component::embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8)
-            .unwrap();
+        wit_component::embed_component_metadata(
+            &mut core,
+            &resolve,
+            world,
+            StringEncoding::UTF8,
+            false,
+        )
+        .unwrap();
         let mut encoder = ComponentEncoder::default();
         let mut component = encoder.module(&core).unwrap().validate(true).encode().unwrap();
         for manifest in &self.manifests {

@@ -211,7 +211,7 @@ async fn an_interface_that_differs_from_the_contract_is_refused_at_admission() {
     let text = r#"(component
         (core module $m (memory (export "m") 1) (func (export "f") (result i32) (i32.const 0)))
         (core instance $i (instantiate $m))
-        (func $f (result string) (canon lift (core func $i "f") (memory $i "m")))
+        (func $f (result string) (canon lift (core func $i "f") (memory (core memory $i "m"))))
         (instance $describe (export "describe" (func $f)))
         (instance $check (export "validate" (func $f)) (export "probe" (func $f)))
         (export "symbolon:plugin/describe@0.1.0" (instance $describe))
