@@ -4,11 +4,4 @@
 //! Nothing here replaces a part of the gateway. It is started the way the binary starts it, over
 //! real listeners, real files and real components; only the clock can be another.
 
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot be set up has failed, and says where"
-)]
-
 pub mod harness;

@@ -106,7 +106,6 @@ impl Gateway {
         let discovery = bound.discovery_addresses().first().copied();
         let app = bound.app.clone();
         let stop = CancellationToken::new();
-        #[expect(clippy::disallowed_methods, reason = "the gateway joins it in `stop`")]
         let running = Some(tokio::spawn(bound.run(stop.clone())));
         let client = client(directory.path(), address);
         Self { app, issuer, address, discovery, directory, clock, client, stop, running }

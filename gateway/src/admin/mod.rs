@@ -54,6 +54,8 @@ pub enum Operation {
     RotateKeys,
     /// A keyed hash as the audit log writes it.
     HashValue(String),
+    /// The head of the audit chain that the store remembers.
+    AuditAnchor,
 }
 
 /// To whom an operation applies.
@@ -93,6 +95,7 @@ impl Operation {
             Self::RevokeSessions(_) => "revoke-sessions",
             Self::RotateKeys => "keys.rotate",
             Self::HashValue(_) => "audit.hash",
+            Self::AuditAnchor => "audit.anchor",
         }
     }
 
@@ -110,7 +113,8 @@ impl Operation {
             | Self::Metrics
             | Self::Locks
             | Self::RotateKeys
-            | Self::HashValue(_) => None,
+            | Self::HashValue(_)
+            | Self::AuditAnchor => None,
         }
     }
 
@@ -128,7 +132,8 @@ impl Operation {
             | Self::Issuers
             | Self::Metrics
             | Self::Locks
-            | Self::HashValue(_) => false,
+            | Self::HashValue(_)
+            | Self::AuditAnchor => false,
         }
     }
 }
@@ -274,9 +279,12 @@ fn parse(arrival: &Arrival) -> Result<Operation, OperationError> {
             let (whom, reason) = somebody(&arrival.body)?;
             Ok(Operation::Lock(whom, reason))
         }
-        "/v1/locks" if *method == Method::DELETE => Ok(Operation::Unlock(somebody(&arrival.body)?.0)),
+        "/v1/locks" if *method == Method::DELETE => {
+            Ok(Operation::Unlock(somebody(&arrival.body)?.0))
+        }
         "/v1/sessions:revoke" if post => Ok(Operation::RevokeSessions(whom(&arrival.body)?.0)),
         "/v1/keys:rotate" if post => Ok(Operation::RotateKeys),
+        "/v1/audit/anchor" if get => Ok(Operation::AuditAnchor),
         "/v1/audit:hash" if post => {
             let body: HashBody = body(&arrival.body)?;
             Ok(Operation::HashValue(body.value))

@@ -13,8 +13,9 @@ use symbolon_core::id::{BackendName, TargetName};
 use symbolon_core::secret::Secret;
 use symbolon_host::catalog::Entries;
 use symbolon_host::egress::{
-    CallLimits as EgressLimits, ClientIdentity, ClientLimits, Credential, CredentialSource,
-    EgressClient, Form, Grant, Injection, Injections, Methods, Reach, Trust, intersect,
+    Attempt, CallLimits as EgressLimits, ClientIdentity, ClientLimits, Credential,
+    CredentialSource, EgressClient, EgressObserver, Form, Grant, Injection, Injections, Methods,
+    Reach, Trust, intersect,
 };
 use symbolon_host::outbound::{Upstream, asked};
 use symbolon_host::{Admitted, BackendSpec, CallContext, Entry, Generation, Limits};
@@ -25,6 +26,7 @@ use super::plugins::Plugins;
 use crate::config::{self, Config, Credentials};
 use crate::issuer::{TargetSettings, TargetSource};
 use crate::keyring::TargetAudience;
+use crate::telemetry::Metrics;
 
 /// The manifest's word for how a target's token is put into requests: `bearer`, `header:<name>` or
 /// `aws`.
@@ -146,13 +148,17 @@ impl<'a> Builder<'a> {
             ..ClientLimits::default()
         };
         let network = self.foundation.network.clone();
-        let limits = EgressLimits { response_body: plan.limits.response, ..EgressLimits::default() };
+        let limits =
+            EgressLimits { response_body: plan.limits.response, ..EgressLimits::default() };
         Ok(Upstream {
             client: EgressClient::new(network, common.grants, client_limits),
             injections: Arc::new(Injections::new(injections)),
             limits,
             clock: self.foundation.clock.clone(),
-            observer: Arc::new(()),
+            observer: Arc::new(Watched {
+                backend: plan.name.to_string(),
+                metrics: self.foundation.metrics(),
+            }),
         })
     }
 
@@ -333,6 +339,22 @@ impl CredentialSource for Fixed {
 
     fn invalidate(&self, _: &Arc<Credential>, status: http::StatusCode) {
         tracing::warn!(%status, "the upstream does not take the configured credential");
+    }
+}
+
+/// Counts the requests of one backend.
+struct Watched {
+    backend: String,
+    metrics: Arc<Metrics>,
+}
+
+impl EgressObserver for Watched {
+    fn attempt(&self, attempt: &Attempt<'_>) {
+        let result = match attempt.outcome {
+            Ok(status) => status.as_str().to_owned(),
+            Err(error) => error.code().to_owned(),
+        };
+        self.metrics.reached_out(&self.backend, result, attempt.elapsed);
     }
 }
 

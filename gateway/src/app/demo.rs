@@ -86,7 +86,8 @@ fn explain(app: &App, say: Say<'_>) -> Result<(), StartError> {
     let ask = Ask::read(backend, path, None);
     let circumstances =
         Circumstances { now: app.foundation.clock.now(), source_address: Some(LOOPBACK) };
-    let explanation = world.bundle.explain(&subject, Binding::None, &ask, &circumstances).to_string();
+    let explanation =
+        world.bundle.explain(&subject, Binding::None, &ask, &circumstances).to_string();
     for line in explanation.lines() {
         say(&format!("   | {line}"));
     }

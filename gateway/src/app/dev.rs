@@ -199,13 +199,18 @@ impl Kit {
 fn find_plugins() -> Option<PathBuf> {
     let named = config::variable("SYMBOLON_PLUGINS").map(PathBuf::from);
     let beside = std::env::current_exe().ok().and_then(|binary| {
-        binary.ancestors().skip(1).take(3).map(|folder| folder.join("plugins")).find(is_usable)
+        binary
+            .ancestors()
+            .skip(1)
+            .take(3)
+            .map(|folder| folder.join("plugins"))
+            .find(|folder| is_usable(folder))
     });
     let installed = PathBuf::from("/usr/lib/symbolon/plugins");
-    [named, beside, Some(installed)].into_iter().flatten().find(is_usable)
+    [named, beside, Some(installed)].into_iter().flatten().find(|folder| is_usable(folder))
 }
 
-fn is_usable(folder: &PathBuf) -> bool {
+fn is_usable(folder: &Path) -> bool {
     folder.join("static.wasm").is_file()
 }
 

@@ -72,11 +72,13 @@ impl Foundation {
         let barriers = DurableBarriers::open(store.clone(), clock.clone()).await?;
         let replays = OnceSet::open(store.clone(), clock.clone()).await?;
         let host = open_host(config, &keyring)?;
+        let journal = Arc::new(journal);
+        telemetry.observe(store.clone(), journal.clone());
         Ok(Self {
             ids: Arc::new(Ids::default()),
             store,
             keyring: Arc::new(keyring),
-            journal: Arc::new(journal),
+            journal,
             barriers: Arc::new(barriers),
             replays: Arc::new(replays),
             host: Arc::new(host),

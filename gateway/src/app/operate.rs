@@ -46,10 +46,11 @@ impl Operator for App {
             Operation::Locks => Ok(plain(self.lock_list())),
             Operation::Lock(whom, reason) => {
                 self.lock(&whom, &permit.administrator().to_string(), &reason).await
-            },
+            }
             Operation::Unlock(whom) => self.unlock(&whom).await,
             Operation::RevokeSessions(whom) => self.revoke_sessions(&whom).await,
             Operation::RotateKeys => self.rotate_keys().await,
+            Operation::AuditAnchor => self.audit_anchor().await,
             Operation::HashValue(value) => {
                 let hash = self.line.audit_key().hash_value(value.as_bytes());
                 Ok(plain(json!({ "hash": hash })))
@@ -251,6 +252,13 @@ impl App {
         let done = self.foundation.barriers.raise(scope, now).await;
         let epoch = done.map_err(|error| failed(&error, error.code()))?;
         Ok(plain(json!({ "whom": whom.to_string(), "issued_until": epoch.to_string() })))
+    }
+
+    async fn audit_anchor(&self) -> Result<Answer, OperationError> {
+        let anchor = super::foundation::read_anchor(self.foundation.store.as_ref()).await;
+        let anchor = anchor.map_err(|error| failed(&error, "store"))?;
+        let bytes = anchor.map(|anchor| hex::encode(anchor.to_bytes()));
+        Ok(plain(json!({ "anchor": bytes })))
     }
 
     async fn rotate_keys(&self) -> Result<Answer, OperationError> {

@@ -4,8 +4,10 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use http::Method;
 use serde_json::{Value, json};
-use symbolon_core::audit::{Report, Verdict};
+use symbolon_client::Admin;
+use symbolon_core::audit::{Anchor, Report, Verdict};
 
 use super::SocketArgs;
 use super::failure::Failure;
@@ -19,16 +21,20 @@ pub(super) enum Command {
     /// Find any line that was removed, changed or moved
     ///
     /// Give the files of one log in the order in which they were written, or its directory. With
-    /// --config the chain head that the store remembers is compared too, so that a cut tail is seen;
-    /// the gateway must not be running with that store.
+    /// --config or --socket the chain head that the store remembers is compared too, so that a cut
+    /// tail is seen: --socket asks the running gateway, --config opens the store of a stopped one.
     #[command(after_help = "Examples:
   symbolon audit verify /var/log/symbolon
-  symbolon audit verify --config symbolon.toml /var/log/symbolon
+  symbolon audit verify --socket /run/symbolon/admin.sock /var/log/symbolon
+  symbolon audit verify --config symbolon.toml /var/log/symbolon     (while it is stopped)
   symbolon audit verify audit-1.jsonl audit-2.jsonl")]
     Verify {
         /// The configuration of the store that remembers the chain's head
         #[arg(long, short, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// The admin socket of the running gateway
+        #[arg(long, value_name = "PATH", conflicts_with = "config")]
+        socket: Option<PathBuf>,
         /// Files in order, or one directory
         #[arg(required = true)]
         files: Vec<PathBuf>,
@@ -47,21 +53,37 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command, form: Form) -> Result<(), Failure> {
     match command {
-        Command::Verify { config, files } => Box::pin(verify(config, files, form)).await,
+        Command::Verify { config, socket, files } => {
+            let anchor = Box::pin(anchor(config, socket)).await?;
+            verify(anchor, files, form)
+        }
         Command::Hash { value, gateway } => hash(value, &gateway, form).await,
     }
 }
 
-async fn verify(config: Option<PathBuf>, files: Vec<PathBuf>, form: Form) -> Result<(), Failure> {
-    // The anchor first: what is written afterwards only follows it.
-    let anchor = match config {
+/// The head that the store remembers, if one was asked for. It is read before the files: what is
+/// written afterwards only follows it.
+async fn anchor(
+    config: Option<PathBuf>,
+    socket: Option<PathBuf>,
+) -> Result<Option<Anchor>, Failure> {
+    if let Some(socket) = socket {
+        let answer = Admin::at(socket).call(Method::GET, "/v1/audit/anchor", None).await?;
+        let text = answer.get("anchor").and_then(Value::as_str);
+        let parsed = |text| hex::decode(text).ok().and_then(|bytes| Anchor::from_bytes(&bytes));
+        let unusable = || Failure::new("the gateway's anchor is not one; is it another version?");
+        return text.map(|text| parsed(text).ok_or_else(unusable)).transpose();
+    }
+    match config {
         Some(file) => {
             let config = crate::config::Config::load(&file)?;
-            let clock = Arc::new(SystemClock::start());
-            audit_anchor(&config, clock).await?
+            Ok(audit_anchor(&config, Arc::new(SystemClock::start())).await?)
         }
-        None => None,
-    };
+        None => Ok(None),
+    }
+}
+
+fn verify(anchor: Option<Anchor>, files: Vec<PathBuf>, form: Form) -> Result<(), Failure> {
     let unreadable = |error: std::io::Error| Failure::new(format!("cannot read the log: {error}"));
     let files = match files.as_slice() {
         [directory] if directory.is_dir() => files_in_order(directory).map_err(unreadable)?,

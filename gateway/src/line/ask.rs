@@ -34,6 +34,18 @@ pub enum Asked {
     Batch(Vec<Ask>),
 }
 
+impl Asked {
+    /// How many things are asked for.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "there is always at least one")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::One(..) => 1,
+            Self::Batch(asks) => asks.len(),
+        }
+    }
+}
+
 /// Where a listing continues; opaque, from the answer before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page(pub Option<String>);

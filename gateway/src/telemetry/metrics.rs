@@ -37,6 +37,7 @@ pub struct Metrics {
     cache: Counter<u64>,
     key_fetches: Counter<u64>,
     replays: Counter<u64>,
+    egress: Histogram<f64>,
 }
 
 fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
@@ -78,6 +79,11 @@ impl Metrics {
             ),
             cache: count(&meter, "symbolon.cache.requests", "{request}", "Look-ups in a cache"),
             key_fetches: count(&meter, "symbolon.issuer.key_fetches", "{fetch}", "Key-set fetches"),
+            egress: seconds(
+                &meter,
+                "symbolon.egress.request.duration",
+                "One outgoing request of a component, to the answer's head",
+            ),
             replays: count(
                 &meter,
                 "symbolon.token.replays",
@@ -131,6 +137,13 @@ impl Metrics {
     pub fn fetched_keys(&self, issuer: &str, result: &'static str) {
         let labels = [KeyValue::new("issuer", issuer.to_owned()), KeyValue::new("result", result)];
         self.key_fetches.add(1, &labels);
+    }
+
+    /// A component made a request, or tried to: `result` is the status or the code of the error.
+    pub fn reached_out(&self, backend: &str, result: String, took: Duration) {
+        let labels =
+            [KeyValue::new("backend.name", backend.to_owned()), KeyValue::new("result", result)];
+        self.egress.record(took.as_secs_f64(), &labels);
     }
 
     /// A one-shot assertion came a second time.

@@ -9,6 +9,7 @@
 //! counted (`symbolon.telemetry.spans`, by `state`).
 
 mod metrics;
+mod observed;
 mod otlp;
 
 use std::sync::Arc;

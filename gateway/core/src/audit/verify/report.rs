@@ -200,7 +200,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = match self.verdict() {
             Verdict::Intact => "intact: nothing is missing, changed or out of place",
-            Verdict::Torn => "torn: intact up to an unfinished line at the end, as a crash leaves it",
+            Verdict::Torn => {
+                "torn: intact up to an unfinished line at the end, as a crash leaves it"
+            }
             Verdict::Tampered => "TAMPERED: the log is not what was written",
         };
         writeln!(f, "{verdict}")?;
