@@ -19,6 +19,7 @@ use symbolon_core::clock::{Clock, Timestamp};
 use symbolon_core::secret::Secret;
 use symbolon_host::egress::Network;
 use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::serving::Bound;
@@ -57,8 +58,6 @@ pub async fn dev(
     let kit = Kit::lay_out(&options)?;
     let config = Config::load(&kit.config).map_err(StartError::Config)?;
     let bound = Box::pin(Bound::start(config, clock.clone(), Network::system()?)).await?;
-    let settings = super::foundation::telemetry_settings(&bound.app.config());
-    bound.app.foundation.telemetry.subscribe(&settings)?;
     let address = bound.addresses().first().copied().unwrap_or(options.listen);
     let app = bound.app.clone();
     let stop = CancellationToken::new();
@@ -78,9 +77,12 @@ pub async fn dev(
     result
 }
 
+/// Until SIGINT or SIGTERM; both let the directory go.
 async fn wait_for_interrupt() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::error!(%error, "signals cannot be received");
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
 }
 

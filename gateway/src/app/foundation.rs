@@ -98,12 +98,13 @@ impl Foundation {
 fn telemetry(config: &Config, network: &Network) -> Result<Telemetry, StartError> {
     let settings = telemetry_settings(config);
     let otlp = config.telemetry.otlp.as_ref().map(|url| super::otlp::exporter(url, network));
-    Ok(Telemetry::start(&settings, otlp.transpose()?.as_ref())?)
+    let telemetry = Telemetry::start(&settings, otlp.transpose()?.as_ref())?;
+    // Before anything else starts: what goes wrong while starting is what people look for.
+    telemetry.subscribe(&settings)?;
+    Ok(telemetry)
 }
 
-/// The settings of telemetry that `config` names.
-#[must_use]
-pub fn telemetry_settings(config: &Config) -> TelemetrySettings {
+fn telemetry_settings(config: &Config) -> TelemetrySettings {
     TelemetrySettings {
         service_name: config.telemetry.service_name.clone(),
         log: config.telemetry.log.clone(),

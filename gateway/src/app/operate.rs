@@ -120,26 +120,31 @@ impl App {
                     "name": known.map(|inspection| inspection.manifest.name.as_str()),
                     "version": known.map(|inspection| &inspection.manifest.version),
                     "digest": known.map(|inspection| inspection.digest.to_string()),
-                    "problem": component.admitted.as_ref().err(),
+                    "state": match &component.admitted {
+                        Some(Ok(_)) => "in use",
+                        Some(Err(_)) => "refused",
+                        None => "not used",
+                    },
+                    "problem": component.admitted.as_ref().and_then(|a| a.as_ref().err()),
                 })
             })
             .collect();
         let world = self.line.world.load();
         let backends = world.dispatcher.catalog().entries();
-        let backends: BTreeMap<_, _> = backends
+        let backends: Vec<_> = backends
             .iter()
-            .map(|(name, entry)| {
-                let state = match entry {
-                    Entry::Ready(generation) => json!({
-                        "state": "ready",
-                        "plugin": generation.plugin().as_str(),
-                        "version": generation.manifest().version,
-                        "digest": generation.digest().to_string(),
-                        "breaker": format!("{:?}", generation.breaker()),
-                    }),
-                    Entry::Degraded { reason } => json!({ "state": "degraded", "reason": reason }),
-                };
-                (name.as_str().to_owned(), state)
+            .map(|(name, entry)| match entry {
+                Entry::Ready(generation) => json!({
+                    "backend": name,
+                    "state": "ready",
+                    "plugin": generation.plugin().as_str(),
+                    "version": generation.manifest().version,
+                    "digest": generation.digest().to_string(),
+                    "breaker": format!("{:?}", generation.breaker()),
+                }),
+                Entry::Degraded { reason } => {
+                    json!({ "backend": name, "state": "degraded", "reason": reason })
+                }
             })
             .collect();
         json!({ "components": components, "backends": backends })

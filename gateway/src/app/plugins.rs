@@ -18,8 +18,8 @@ pub struct Admissions(Mutex<HashMap<Digest, Arc<Admitted>>>);
 pub struct Component {
     /// The file.
     pub path: PathBuf,
-    /// The admitted component, or why it is refused.
-    pub admitted: Result<Arc<Admitted>, String>,
+    /// The admitted component, or why it is refused; none if no backend names it.
+    pub admitted: Option<Result<Arc<Admitted>, String>>,
     /// What is known of it without running it; none if it does not even parse.
     pub inspection: Option<Inspection>,
 }
@@ -43,15 +43,15 @@ impl Plugins {
                 Ok((inspection, bytes)) => {
                     let is_wanted = wanted.iter().any(|plugin| names(plugin, &inspection));
                     let admitted = if is_wanted {
-                        Box::pin(admissions.admit(host, inspection.digest, bytes)).await
+                        Some(Box::pin(admissions.admit(host, inspection.digest, bytes)).await)
                     } else {
-                        Err("no backend names it".to_owned())
+                        None
                     };
                     Component { path, admitted, inspection: Some(inspection) }
                 }
                 Err(reason) => {
                     tracing::error!(file = %path.display(), reason, "the component is refused");
-                    Component { path, admitted: Err(reason), inspection: None }
+                    Component { path, admitted: Some(Err(reason)), inspection: None }
                 }
             };
             components.push(component);
@@ -76,7 +76,9 @@ impl Plugins {
         let mut found = self.0.iter().filter(fits);
         let name = &plugin.name;
         match (found.next(), found.next()) {
-            (Some(one), None) => one.admitted.clone(),
+            (Some(one), None) => {
+                one.admitted.clone().unwrap_or_else(|| Err(format!("`{name}` was not admitted")))
+            }
             (None, _) => Err(format!(
                 "no component in the plugin directory is `{name}`{}; see `symbolon plugin ls`",
                 wanted_text(plugin)

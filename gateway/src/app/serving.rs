@@ -43,8 +43,6 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let network = Network::system()?;
     let bound = Box::pin(Bound::start(config, clock, network)).await?;
-    let settings = super::foundation::telemetry_settings(&bound.app.config());
-    bound.app.foundation.telemetry.subscribe(&settings)?;
     let stop = CancellationToken::new();
     let watch = bound.app.tasks.spawn(signals(bound.app.clone(), stop.clone()));
     for address in bound.addresses() {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use symbolon_host::Inspection;
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
 
@@ -29,7 +30,10 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, form: Form) -> Result<(), Failure> {
     match command {
         Command::Ls(args) => {
-            let columns = ["name", "version", "digest", "file", "problem"];
+            let columns = [
+                "backend", "state", "plugin", "name", "version", "breaker", "reason", "file",
+                "problem",
+            ];
             output::value(&args.get("/v1/plugins").await?, form, &columns)
         }
         Command::Inspect { file } => inspect(&file, form),
@@ -41,6 +45,19 @@ fn inspect(file: &Path, form: Form) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
     let inspection =
         Inspection::of(&bytes, MAX_COMPONENT_BYTES).map_err(|error| Failure::of(&error))?;
-    let value = serde_json::to_value(&inspection).map_err(|error| Failure::of(&error))?;
+    let mut value = serde_json::to_value(&inspection).map_err(|error| Failure::of(&error))?;
+    if form == Form::Table {
+        value = brief(value);
+    }
     output::value(&value, form, &["scheme", "host", "port", "methods", "path_prefix"])
+}
+
+/// For a person: the manifest's members beside the rest, without the schema, which is for machines
+/// (`--output json` has it).
+fn brief(mut inspection: Value) -> Value {
+    let Some(object) = inspection.as_object_mut() else { return inspection };
+    if let Some(Value::Object(manifest)) = object.remove("manifest") {
+        object.extend(manifest.into_iter().filter(|(name, _)| name != "config_schema"));
+    }
+    inspection
 }
