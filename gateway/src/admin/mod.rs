@@ -263,7 +263,23 @@ fn malformed(detail: &str) -> OperationError {
     OperationError { kind: Kind::Malformed, code: "malformed", detail: detail.to_owned() }
 }
 
-/// Method and path to operation; the table is `gateway/docs/operations.md`.
+/// Method, path and name of every operation: what tests of every operation go through.
+pub const ROUTES: [(&str, &str, &str); 12] = [
+    ("GET", "/v1/status", "status"),
+    ("POST", "/v1/reload", "reload"),
+    ("GET", "/v1/plugins", "plugin.ls"),
+    ("GET", "/v1/issuers", "issuer.ls"),
+    ("GET", "/metrics", "metrics"),
+    ("GET", "/v1/locks", "lock.ls"),
+    ("POST", "/v1/locks", "lock"),
+    ("DELETE", "/v1/locks", "unlock"),
+    ("POST", "/v1/sessions:revoke", "revoke-sessions"),
+    ("POST", "/v1/keys:rotate", "keys.rotate"),
+    ("GET", "/v1/audit/anchor", "audit.anchor"),
+    ("POST", "/v1/audit:hash", "audit.hash"),
+];
+
+/// Method and path to operation, as in [`ROUTES`].
 fn parse(arrival: &Arrival) -> Result<Operation, OperationError> {
     let (method, path) = (&arrival.head.method, arrival.head.uri.path());
     let get = *method == Method::GET;
@@ -420,6 +436,19 @@ mod tests {
             parsed("POST", "/v1/sessions:revoke", r#"{"issuer":"ci"}"#),
             Ok(Operation::RevokeSessions(Whom::Issuer(issuer)))
         );
+    }
+
+    #[test]
+    fn the_table_of_routes_is_what_is_parsed() {
+        for (method, path, name) in ROUTES {
+            let body = match name {
+                "lock" | "unlock" | "revoke-sessions" => r#"{"issuer":"ci"}"#,
+                "audit.hash" => r#"{"value":"a"}"#,
+                _ => "",
+            };
+            let operation = parsed(method, path, body).unwrap();
+            assert_eq!(operation.name(), name, "{method} {path}");
+        }
     }
 
     #[test]

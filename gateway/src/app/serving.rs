@@ -127,6 +127,7 @@ fn settings(config: &Config) -> Settings {
         limits: Limits {
             handshake_timeout: server.handshake_timeout,
             header_timeout: server.header_timeout,
+            idle_timeout: server.idle_timeout,
             body_timeout: server.body_timeout,
             request_timeout: server.request_timeout,
             max_header_bytes: size(server.max_header_bytes),

@@ -78,6 +78,22 @@ pub const PUBLIC_ROUTES: [(&str, Public); 7] = [
     ("/assertions/.well-known/jwks.json", Public::AssertionKeys),
 ];
 
+/// What principals can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Several secrets at once.
+    Batch,
+    /// One secret, or what lies in a folder.
+    Secrets,
+}
+
+/// The routes of principals and their methods; a path that ends in `/` stands for all below it.
+/// There are no others: what tests of every route go through is what [`parse`] goes through.
+pub const PRINCIPAL_ROUTES: [(Method, &str, Route); 2] = [
+    (Method::POST, "/v1/secrets:batch", Route::Batch),
+    (Method::GET, "/v1/secrets/", Route::Secrets),
+];
+
 /// Why a request is not an ask. All of these are refusals of a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
@@ -149,13 +165,18 @@ pub fn parse(head: &Parts, body: &[u8]) -> Result<Request, AskError> {
     if let Some((_, public)) = PUBLIC_ROUTES.iter().find(|(route, _)| *route == path) {
         return with_method(head, &Method::GET).map(|()| Request::Public(*public));
     }
-    if path == "/v1/secrets:batch" {
-        with_method(head, &Method::POST)?;
-        return batch(head, body).map(Request::Principal);
-    }
-    let rest = path.strip_prefix("/v1/secrets/").ok_or(AskError::NoRoute)?;
-    with_method(head, &Method::GET)?;
-    secrets(rest, head.uri.query().unwrap_or_default()).map(Request::Principal)
+    let matches = |(method, route, what): &(Method, &'static str, Route)| {
+        let rest = path.strip_prefix(route)?;
+        (rest.is_empty() || route.ends_with('/')).then(|| (method.clone(), rest, *what))
+    };
+    let (method, rest, route) =
+        PRINCIPAL_ROUTES.iter().find_map(matches).ok_or(AskError::NoRoute)?;
+    with_method(head, &method)?;
+    let asked = match route {
+        Route::Batch => batch(head, body),
+        Route::Secrets => secrets(rest, head.uri.query().unwrap_or_default()),
+    };
+    asked.map(Request::Principal)
 }
 
 /// The bearer token of the request: exactly one `Authorization: Bearer …`.

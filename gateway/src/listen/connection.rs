@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,9 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::pace::{Pace, Paced};
 use super::proxy::{is_within, read_header};
+use super::source::{Guest, Sources};
 use super::{Arrival, Certificate, Failure, Fault, Handler, Peer, Response, Settings};
 
 /// Limits of one connection.
@@ -25,9 +28,10 @@ use super::{Arrival, Certificate, Failure, Fault, Handler, Peer, Response, Setti
 pub struct Limits {
     /// For the PROXY header and the TLS handshake together.
     pub handshake_timeout: Duration,
-    /// For the headers of a request, counted from the end of the answer before: also how long a
-    /// connection may be idle.
+    /// For the head of a request, counted from its first byte.
     pub header_timeout: Duration,
+    /// How long a connection may have no request.
+    pub idle_timeout: Duration,
     /// For the body of a request.
     pub body_timeout: Duration,
     /// For the answer.
@@ -46,6 +50,7 @@ pub(super) struct Connection<H> {
     pub(super) tls: Option<Arc<Certificate>>,
     pub(super) handler: Arc<H>,
     pub(super) tracker: TaskTracker,
+    pub(super) sources: Arc<Sources>,
     pub(super) stop: CancellationToken,
 }
 
@@ -53,25 +58,33 @@ impl<H: Handler> Connection<H> {
     /// Serves the connection to its end; what goes wrong is counted, never an error of ours.
     pub(super) async fn serve(self, stream: TcpStream, peer: SocketAddr) {
         let deadline = self.settings.limits.handshake_timeout;
-        let fault = match tokio::time::timeout(deadline, self.handshake(stream, peer)).await {
-            Ok(Ok((stream, peer))) => return self.speak(stream, peer).await,
+        // Whose fault it is, as far as is known when it happens.
+        let mut client = peer.ip();
+        let handshake = self.handshake(stream, peer, &mut client);
+        let fault = match tokio::time::timeout(deadline, handshake).await {
+            Ok(Ok((stream, guest))) => {
+                self.speak(stream, client).await;
+                drop(guest);
+                return;
+            }
             Ok(Err(fault)) => fault,
             Err(_) => Fault::Handshake,
         };
-        self.handler.fault(Some(peer.ip()), fault);
+        self.handler.fault(Some(client), fault);
     }
 
+    /// A proxy that names its clients is not a source itself: its clients are counted one by one.
     async fn handshake(
         &self,
         mut stream: TcpStream,
         peer: SocketAddr,
-    ) -> Result<(Stream, IpAddr), Fault> {
+        client: &mut IpAddr,
+    ) -> Result<(Stream, Guest), Fault> {
         let _ = stream.set_nodelay(true);
-        let client = if is_within(&self.settings.proxy_protocol_from, peer.ip()) {
-            read_header(&mut stream, peer).await.map_err(|_| Fault::Proxy)?
-        } else {
-            peer
-        };
+        if is_within(&self.settings.proxy_protocol_from, peer.ip()) {
+            *client = read_header(&mut stream, peer).await.map_err(|_| Fault::Proxy)?.ip();
+        }
+        let guest = self.sources.admit(*client).ok_or(Fault::Crowded)?;
         let stream = match &self.tls {
             None => Stream::Plain(stream),
             Some(tls) => {
@@ -79,7 +92,7 @@ impl<H: Handler> Connection<H> {
                 Stream::Tls(Box::new(accepted))
             }
         };
-        Ok((stream, client.ip()))
+        Ok((stream, guest))
     }
 
     async fn speak(self, stream: Stream, client: IpAddr) {
@@ -89,6 +102,7 @@ impl<H: Handler> Connection<H> {
             handler: self.handler,
             tracker: self.tracker,
             peer: Peer::Address(client),
+            pace: Arc::default(),
         };
         match stream {
             Stream::Plain(stream) => exchange.http1(stream, &self.stop).await,
@@ -123,7 +137,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Local { handler, limits, tracker, peer } = local;
-    let exchange = Exchange { forwarded_from: Arc::from([]), limits, handler, tracker, peer };
+    let (forwarded_from, pace) = (Arc::from([]), Arc::default());
+    let exchange = Exchange { forwarded_from, limits, handler, tracker, peer, pace };
     exchange.http1(stream, stop).await;
 }
 
@@ -140,6 +155,7 @@ struct Exchange<H> {
     /// Where the handler's tasks run; the drain waits for them.
     tracker: TaskTracker,
     peer: Peer,
+    pace: Arc<Pace>,
 }
 
 /// Derived by hand: `derive` would demand `H: Clone`.
@@ -151,6 +167,7 @@ impl<H> Clone for Exchange<H> {
             handler: self.handler.clone(),
             tracker: self.tracker.clone(),
             peer: self.peer,
+            pace: self.pace.clone(),
         }
     }
 }
@@ -160,11 +177,12 @@ impl<H: Handler> Exchange<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (handler, peer) = (self.handler.clone(), self.peer);
+        let (handler, peer, pace) = (self.handler.clone(), self.peer, self.pace.clone());
+        let stream = Paced::new(stream, pace.clone(), self.limits.header_timeout);
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.header_timeout)
+            .header_read_timeout(self.limits.idle_timeout)
             .max_buf_size(self.limits.max_header_bytes.max(8192));
         let service = service_fn(move |request| self.clone().answer(request));
         let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -176,7 +194,10 @@ impl<H: Handler> Exchange<H> {
                 connection.await
             }
         };
-        note_end(handler.as_ref(), peer, ended);
+        let blame = |error: &hyper::Error| {
+            pace.was_late() || error.is_parse() || error.is_parse_too_large()
+        };
+        note_end(handler.as_ref(), peer, ended, blame);
     }
 
     async fn http2<S>(self, stream: S, stop: &CancellationToken)
@@ -202,21 +223,29 @@ impl<H: Handler> Exchange<H> {
                 connection.await
             }
         };
-        note_end(handler.as_ref(), peer, ended);
+        note_end(handler.as_ref(), peer, ended, breaks_http2);
+    }
+
+    async fn answer(self, request: http::Request<Incoming>) -> Result<Response, Infallible> {
+        let pace = self.pace.clone();
+        pace.begin();
+        let response = self.respond(request).await;
+        pace.end();
+        Ok(response)
     }
 
     /// Reads the request whole and hands it over. The handler's task outlives this future.
-    async fn answer(self, request: http::Request<Incoming>) -> Result<Response, Infallible> {
+    async fn respond(self, request: http::Request<Incoming>) -> Response {
         let (head, body) = request.into_parts();
         let peer = self.client(&head);
         let Ok(body) = self.read(body).await else {
-            return Ok(self.handler.failed(peer, Failure::Body));
+            return self.handler.failed(peer, Failure::Body);
         };
         let handler = self.handler.clone();
         let task = self.tracker.spawn(handler.handle(Arrival { head, body, peer }));
         match tokio::time::timeout(self.limits.request_timeout, task).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(_)) | Err(_) => Ok(self.handler.failed(peer, Failure::Late)),
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) | Err(_) => self.handler.failed(peer, Failure::Late),
         }
     }
 
@@ -259,10 +288,16 @@ where
     }
 }
 
-/// A client that leaves, or stays silent, is no fault; one that breaks the protocol is.
-fn note_end<H: Handler>(handler: &H, peer: Peer, ended: hyper::Result<()>) {
+/// A client that leaves, or stays silent, is no fault; one that breaks the protocol, or does not
+/// finish what it began, is.
+fn note_end<H: Handler>(
+    handler: &H,
+    peer: Peer,
+    ended: hyper::Result<()>,
+    blame: impl FnOnce(&hyper::Error) -> bool,
+) {
     let Err(error) = ended else { return };
-    if error.is_parse() || error.is_parse_too_large() || error.is_timeout() {
+    if blame(&error) {
         let address = match peer {
             Peer::Address(address) => Some(address),
             Peer::User(_) => None,
@@ -270,4 +305,12 @@ fn note_end<H: Handler>(handler: &H, peer: Peer, ended: hyper::Result<()>) {
         handler.fault(address, Fault::Http);
     }
     tracing::debug!(%error, "connection ended");
+}
+
+/// HTTP/2 has one kind of error for everything that is not the end of the stream below, which is an
+/// I/O error, or of our patience.
+fn breaks_http2(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let is_gone = cause.is_some_and(<dyn std::error::Error>::is::<io::Error>);
+    !(is_gone || error.is_timeout() || error.is_canceled() || error.is_incomplete_message())
 }

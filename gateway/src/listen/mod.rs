@@ -7,6 +7,7 @@
 //! The handler runs in a task of its own: a client that hangs up does not stop what it began.
 
 mod connection;
+mod pace;
 mod proxy;
 mod source;
 mod tls;
@@ -143,20 +144,17 @@ impl<H: Handler> Listener<H> {
                 accepted = accept(&self.tcp, &places) => accepted,
             };
             let Some((stream, peer, place)) = accepted else { continue };
-            let Some(guest) = sources.admit(peer.ip()) else {
-                self.handler.fault(Some(peer.ip()), Fault::Crowded);
-                continue;
-            };
             let connection = connection::Connection {
                 settings: self.settings.clone(),
                 tls: self.tls.clone(),
                 handler: self.handler.clone(),
                 tracker: connections.clone(),
+                sources: sources.clone(),
                 stop: stop.clone(),
             };
             connections.spawn(async move {
                 connection.serve(stream, peer).await;
-                drop((place, guest));
+                drop(place);
             });
         }
         connections.close();
