@@ -46,6 +46,10 @@ pub struct Setup {
     pub issuer: String,
     /// More lines of `[audit]`; `directory` is set unless it is among them.
     pub audit: String,
+    /// A network in place of the system's: another resolver, other roots.
+    pub network: Option<Network>,
+    /// A directory of components in place of the built ones.
+    pub plugins: Option<PathBuf>,
 }
 
 /// A running gateway with one issuer, `test`.
@@ -98,8 +102,9 @@ impl Gateway {
             Some(clock) => clock.clone(),
             None => Arc::new(SystemClock::start()),
         };
-        let config = lay_out(directory.path(), &issuer, &setup);
-        let network = Network::system().expect("roots");
+        let file = lay_out(directory.path(), &issuer, &setup);
+        let config = Config::load(&file).unwrap_or_else(|faults| panic!("{faults}"));
+        let network = setup.network.unwrap_or_else(|| Network::system().expect("roots"));
         let bound = Box::pin(Bound::start(config, clock.clone(), network)).await;
         let bound = bound.unwrap_or_else(|error| panic!("{}", symbolon::app::chain(&error)));
         let address = *bound.addresses().first().expect("a listener");
@@ -183,7 +188,9 @@ const PERMIT_ALL: &str = r#"@id("test-permits-all")
 permit (principal in Issuer::"test", action, resource);
 "#;
 
-fn lay_out(directory: &Path, issuer: &Issuer, setup: &Setup) -> Config {
+/// Writes everything that a gateway needs to start and answers its configuration file.
+#[must_use]
+pub fn lay_out(directory: &Path, issuer: &Issuer, setup: &Setup) -> PathBuf {
     let tls = directory.join("tls.pem");
     if !tls.exists() {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
@@ -236,7 +243,7 @@ team = {{ claim = "/team", type = "string" }}
 {blocks}
 "#,
         server = setup.server,
-        plugins = plugins().display(),
+        plugins = setup.plugins.clone().unwrap_or_else(plugins).display(),
         issuer = issuer.name,
         keys = issuer.inline(),
         issuer_lines = setup.issuer,
@@ -244,7 +251,7 @@ team = {{ claim = "/team", type = "string" }}
     );
     let file = directory.join("symbolon.toml");
     std::fs::write(&file, text).expect("symbolon.toml");
-    Config::load(&file).unwrap_or_else(|faults| panic!("{faults}"))
+    file
 }
 
 /// Writes a file that only its owner can read.
@@ -254,7 +261,9 @@ pub fn private(path: &Path, text: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
 }
 
-fn client(directory: &Path, address: SocketAddr) -> Arc<EgressClient> {
+/// A client of the gateway at `address` whose certificate is in `directory`.
+#[must_use]
+pub fn client(directory: &Path, address: SocketAddr) -> Arc<EgressClient> {
     let pem = std::fs::read(directory.join("tls.pem")).expect("tls.pem");
     let reach = Reach::parse(&format!("https://localhost:{}", address.port())).expect("a reach");
     let methods = Methods::parse(["GET", "POST", "PUT", "DELETE"]).expect("methods");

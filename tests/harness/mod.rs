@@ -3,5 +3,5 @@
 mod gateway;
 mod issuer;
 
-pub use gateway::{Answer, Gateway, ORIGIN, Setup, plugins, private};
+pub use gateway::{Answer, Gateway, ORIGIN, Setup, client, lay_out, plugins, private};
 pub use issuer::Issuer;

@@ -155,8 +155,11 @@ pub(crate) fn token(raw: exchange::Token, latest: Latest) -> Checked<ForeignToke
         TokenKind::Aws => &["access_key_id", "secret_access_key", "session_token"],
     };
     let names: BTreeSet<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
-    let full = fields.iter().all(|(_, value)| !value.is_empty());
-    require(full && names == expected.iter().copied().collect(), AnswerFault::Token)?;
+    require(
+        fields.iter().all(|(_, value)| is_presentable(value))
+            && names == expected.iter().copied().collect(),
+        AnswerFault::Token,
+    )?;
     Ok(ForeignToken {
         fields,
         kind,
@@ -207,6 +210,11 @@ pub(crate) fn fault(raw: types::Error, secrets: &[&Secret]) -> Fault {
 
 fn wrap(raw: Vec<(String, Vec<u8>)>) -> Fields {
     raw.into_iter().map(|(name, value)| (name, Secret::new(value))).collect()
+}
+
+/// Whether something can stand in a header without ending it.
+fn is_presentable(value: &Secret) -> bool {
+    !value.is_empty() && value.expose().iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn check_fields(fields: &Fields) -> Checked<()> {

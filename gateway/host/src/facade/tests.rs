@@ -180,9 +180,11 @@ fn a_token_has_the_fields_of_its_kind() {
     ] {
         assert_eq!(token(raw(kind, names), latest).unwrap_err(), AnswerFault::Token, "{kind}");
     }
-    let mut empty = raw("bearer", &["token"]);
-    empty.fields = vec![("token".to_owned(), vec![])];
-    assert_eq!(token(empty, latest).unwrap_err(), AnswerFault::Token);
+    for value in [&b""[..], b"a\r\nforged: yes", b"a\0", b"\xff"] {
+        let mut broken = raw("bearer", &["token"]);
+        broken.fields = vec![("token".to_owned(), value.to_vec())];
+        assert_eq!(token(broken, latest).unwrap_err(), AnswerFault::Token, "{value:?}");
+    }
 }
 
 fn raw_error() -> types::Error {

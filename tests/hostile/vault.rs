@@ -1,0 +1,78 @@
+//! The Vault plugin before a server that does not behave. The real server is in `e2e`; this one
+//! answers what a real one cannot be made to answer.
+
+use symbolon_tests::harness::{Gateway, Issuer, Setup, private};
+
+use super::upstream::{Upstream, network};
+
+/// What the server does, the audit code, the public status.
+const TABLE: &[(&str, &str, u16)] = &[
+    ("status-404", "absent", 403),
+    ("status-403", "plugin_permission_denied", 502),
+    ("status-400", "plugin_invalid_request", 400),
+    ("status-429", "plugin_rate_limited", 429),
+    ("status-500", "plugin_unavailable", 503),
+    ("status-502", "plugin_unavailable", 503),
+    ("status-503", "plugin_unavailable", 503),
+    ("status-599", "plugin_unavailable", 503),
+    ("redirect", "plugin_internal", 500),
+    ("shorter", "plugin_unavailable", 503),
+    ("longer", "plugin_internal", 500),
+    ("two-lengths", "plugin_internal", 500),
+    ("not-http", "plugin_internal", 500),
+    ("hang", "plugin_deadline", 503),
+    ("drip", "plugin_deadline", 503),
+];
+
+const TOKEN: &str = "hvs.the-token-that-only-the-server-sees";
+
+#[tokio::test]
+async fn each_way_of_not_answering_has_its_code_and_status() {
+    let (server, pem) = Upstream::start_tls("vault.test").await;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("ca.pem"), pem).unwrap();
+    private(&directory.path().join("token"), TOKEN);
+    let port = server.address.port();
+    let setup = Setup {
+        blocks: TABLE.iter().map(|(name, ..)| block(name, port)).collect(),
+        network: Some(network(&[("vault.test", "127.0.0.1")])),
+        ..Setup::default()
+    };
+    let gateway =
+        Gateway::start_in(directory, Issuer::new("https://idp.example.test"), setup).await;
+    let token = gateway.token("alice");
+    let mut wrong = Vec::new();
+    for (name, code, status) in TABLE {
+        let answer = gateway.get(&format!("/v1/secrets/{name}/app/db"), &token).await;
+        let closing = gateway.closing(&answer);
+        let got = (closing["code"].as_str().unwrap().to_owned(), answer.status.as_u16());
+        if got != ((*code).to_owned(), *status) {
+            wrong.push(format!("{name}: {got:?}, expected {code} {status}"));
+        }
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(!body.contains("words of the server") && !body.contains(TOKEN), "{name}: {body}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let heads = server.heads();
+    assert!(heads.iter().all(|head| head.contains(&format!("x-vault-token: {TOKEN}\r\n"))));
+    gateway.stop().await;
+}
+
+fn block(name: &str, port: u16) -> String {
+    format!(
+        r#"
+[backends.{name}]
+plugin = "vault"
+limits = {{ timeout = "1500ms" }}
+config = {{ address = "https://vault.test:{port}", mount = "{name}" }}
+credentials = {{ header = {{ name = "x-vault-token", value = "file:token" }} }}
+[[backends.{name}.egress]]
+host = "vault.test"
+port = {port}
+methods = ["GET", "POST"]
+path_prefix = "/v1"
+addresses = ["127.0.0.0/8"]
+ca = "ca.pem"
+"#
+    )
+}
