@@ -147,7 +147,8 @@ impl TargetSource {
     fn describe(&self, error: ExchangeError) -> SourceError {
         let refused = matches!(&error, ExchangeError::Call(CallError::Plugin(fault))
             if matches!(fault.kind, symbolon_host::FaultKind::Unauthenticated
-                | symbolon_host::FaultKind::PermissionDenied));
+                | symbolon_host::FaultKind::PermissionDenied
+                | symbolon_host::FaultKind::InvalidConfig));
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::warn!(target = %self.settings.name, %error, ?cause, "no token of the target");
         let error: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);

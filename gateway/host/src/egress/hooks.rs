@@ -18,7 +18,7 @@ use wasmtime_wasi_http as wasi;
 use super::client::{Admitted, Dispatch, EgressClient};
 use super::error::EgressError;
 use super::grant::Grant;
-use super::inject::{Injections, Moment};
+use super::inject::{Injections, Moment, SourceError};
 use super::meter::{CallLimits, Meter, Record};
 
 /// Bytes of a request's headers, names and values together.
@@ -239,9 +239,14 @@ fn to_guest(error: &EgressError) -> wasi::Error {
         EgressError::BodyTooLarge => wasi::Error::HttpResponseBodySize(None),
         EgressError::LengthMismatch => wasi::Error::HttpResponseIncomplete,
         EgressError::ContentCoding => wasi::Error::HttpResponseContentCoding(None),
-        EgressError::Credential(_)
-        | EgressError::CredentialKind
-        | EgressError::Configuration(_) => wasi::Error::ConfigurationError,
+        // Nothing was sent in either case: the first may pass, the second is for the operator.
+        EgressError::Credential(SourceError::Unavailable(_)) => {
+            wasi::Error::DestinationUnavailable
+        }
+        EgressError::Credential(SourceError::Refused(_)) | EgressError::CredentialKind => {
+            wasi::Error::HttpRequestDenied
+        }
+        EgressError::Configuration(_) => wasi::Error::ConfigurationError,
     }
 }
 

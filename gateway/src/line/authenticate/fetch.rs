@@ -140,7 +140,11 @@ async fn discover(issuer: &str, way: &Way) -> Result<Uri, FetchError> {
     Ok(keys)
 }
 
+/// A fragment, which the parser drops without a word, is what other parsers end a host at.
 fn uri(text: &str) -> Result<Uri, FetchError> {
+    if text.contains('#') {
+        return Err(FetchError::Url(symbolon_host::egress::UriError::Character.into()));
+    }
     text.parse().map_err(|_| FetchError::Url(symbolon_host::egress::UriError::Host.into()))
 }
 

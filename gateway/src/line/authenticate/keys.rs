@@ -6,7 +6,7 @@
 //! issuer's tokens are refused, and no other issuer notices.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -53,6 +53,8 @@ pub struct Keys {
     wanted: Notify,
     /// Elapsed milliseconds before which no forced fetch happens.
     forced_again_at: AtomicU64,
+    /// Whether a forced fetch was asked for and has not ended.
+    forced: AtomicBool,
     /// Counts fetches that ended, well or not.
     attempts: watch::Sender<u64>,
 }
@@ -98,6 +100,7 @@ impl Keys {
             held: ArcSwapOption::empty(),
             wanted: Notify::new(),
             forced_again_at: AtomicU64::new(0),
+            forced: AtomicBool::new(false),
             attempts: watch::Sender::new(0),
         };
         if let Some(body) = inline {
@@ -142,17 +145,28 @@ impl Keys {
         self.current()
     }
 
-    /// Asks for a fetch because a token names a key that is not in the set, and waits for it. Answers
-    /// a set only if one came of it: at most once in a while, whoever asks and however often.
-    pub async fn after_unknown_key(&self) -> Option<Arc<KeySet>> {
-        if self.is_inline() || !self.may_force() {
+    /// Asks for a fetch because a token names a key that is not in the set of generation `tried`, and
+    /// waits for it. Answers a newer set, if one came of it. At most one fetch in a while, whoever
+    /// asks and however often; who comes while it is under way waits for the same one, so that all
+    /// callers of an issuer that rotates are served and not only the first.
+    pub async fn after_unknown_key(&self, tried: u64) -> Option<Arc<KeySet>> {
+        if self.is_inline() {
             return None;
         }
-        let before = self.current().map(|set| set.generation());
+        // Before the question whether a fetch is under way, or its end could be missed.
         let attempts = self.attempts.subscribe();
-        self.wanted.notify_one();
-        next(attempts).await;
-        self.current().filter(|set| Some(set.generation()) != before)
+        let newer = || self.current().filter(|set| set.generation() != tried);
+        if let Some(set) = newer() {
+            return Some(set);
+        }
+        if self.may_force() {
+            self.forced.store(true, Ordering::Release);
+            self.wanted.notify_one();
+        }
+        if self.forced.load(Ordering::Acquire) {
+            next(attempts).await;
+        }
+        newer()
     }
 
     /// Fetches, again and again, until `stop`. One task per issuer runs this.
@@ -167,6 +181,7 @@ impl Keys {
                 Err(error) => Err(error),
             };
             let pause = self.conclude(pause, &mut failures);
+            self.forced.store(false, Ordering::Release);
             self.attempts.send_modify(|count| *count += 1);
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -180,7 +180,8 @@ impl Authenticator {
         let check = |set: &KeySet| verify(&compact, rules, set, self.standing.clock.now());
         let (principal, set) = match check(&set) {
             Err(Refusal::UnknownKey) => {
-                let set = keys.after_unknown_key().await.ok_or(Refusal::UnknownKey)?;
+                let newer = keys.after_unknown_key(set.generation()).await;
+                let set = newer.ok_or(Refusal::UnknownKey)?;
                 (check(&set)?, set)
             }
             checked => (checked?, set),

@@ -1,0 +1,6 @@
+//! The gateway between real parts: a token issuer that is not ours, a secret store that is not ours.
+
+mod documents;
+mod jwks;
+mod openbao;
+mod parts;

@@ -1,0 +1,16 @@
+//! Real parts, each a process of its own on loopback that ends with its test.
+//!
+//! A part that was not fetched fails its tests and says how to get it: a test that skips itself
+//! proves nothing.
+
+mod bao;
+mod endpoint;
+mod process;
+mod provider;
+mod web;
+
+pub(super) use bao::Bao;
+pub(super) use endpoint::{Endpoint, Reply};
+pub(super) use process::free_port;
+pub(super) use provider::Provider;
+pub(super) use web::{Identity, Web};
