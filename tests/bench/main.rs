@@ -1,3 +1,48 @@
-//! Benches: `cargo xtask bench`. One JSON object a line.
+//! Benches: `cargo xtask bench [NAME] [--json]`.
+//!
+//! A speed is worth little alone, since it is this machine's. So each is measured beside a floor in
+//! the same run: the same work with nothing of ours around it. Value and floor take turns for
+//! several rounds, and medians are compared, since a machine is seldom ours alone.
+//!
+//! What is measured is the profile `ci`: release without link-time optimisation, with debug
+//! assertions and overflow checks, in value and floor alike.
 
-fn main() {}
+mod audit;
+mod decide;
+mod load;
+mod plugin_call;
+mod read;
+mod report;
+mod verify;
+
+use std::process::ExitCode;
+
+use report::Report;
+
+type Bench = fn(&mut Report);
+
+const BENCHES: [(&str, Bench); 5] = [
+    ("plugin-call", plugin_call::run),
+    ("decide", decide::run),
+    ("verify", verify::run),
+    ("audit", audit::run),
+    ("read", read::run),
+];
+
+fn main() -> ExitCode {
+    let (flags, names): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let is_known = |name: &String| BENCHES.iter().any(|(known, _)| known == name);
+    if flags.iter().any(|flag| flag != "--json") || !names.iter().all(is_known) {
+        let known = BENCHES.map(|(name, _)| name).join("|");
+        eprintln!("symbolon-bench [{known}]… [--json]");
+        return ExitCode::from(2);
+    }
+    let mut report = Report::new(!flags.is_empty());
+    for (name, bench) in BENCHES {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            bench(&mut report);
+        }
+    }
+    ExitCode::SUCCESS
+}
