@@ -27,11 +27,8 @@ impl Scene {
     async fn as_role(role: &str) -> Self {
         let bao = Bao::start().await;
         let clock = Arc::new(ManualClock::at(SystemClock::start().now()));
-        let setup = Setup {
-            blocks: bao.blocks(role),
-            clock: Some(clock.clone()),
-            ..Setup::default()
-        };
+        let setup =
+            Setup { blocks: bao.blocks(role), clock: Some(clock.clone()), ..Setup::default() };
         let gateway = Gateway::start(setup).await;
         bao.trust(&gateway).await;
         bao.put("app/db", &json!({ "user": "u", "password": "first" })).await;
@@ -81,7 +78,10 @@ async fn a_token_of_a_real_issuer_reads_a_secret_of_a_real_store() {
     assert_eq!(read.json["fields"], json!({ "user": "u", "password": "p", "port": "5432" }));
     assert_eq!((&read.json["path"], &read.json["version"]), (&json!("app/db"), &json!("1")));
     let closing = gateway.closing(&read);
-    assert_eq!((&closing["code"], &closing["policies"]), (&json!("ok"), &json!(["workload-reads"])));
+    assert_eq!(
+        (&closing["code"], &closing["policies"]),
+        (&json!("ok"), &json!(["workload-reads"]))
+    );
     assert_eq!(bao.logins().await.len(), 1, "the store was logged in to by an assertion");
 
     let stranger = provider.token("stranger").await;

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use wasmtime_wasi_http as wasi;
 
 use super::client::{Admitted, Dispatch, EgressClient};
-use super::error::EgressError;
+use super::error::{Cause, EgressError};
 use super::grant::Grant;
 use super::inject::{Injections, Moment, SourceError};
 use super::meter::{CallLimits, Meter, Record};
@@ -239,14 +239,17 @@ fn to_guest(error: &EgressError) -> wasi::Error {
         EgressError::BodyTooLarge => wasi::Error::HttpResponseBodySize(None),
         EgressError::LengthMismatch => wasi::Error::HttpResponseIncomplete,
         EgressError::ContentCoding => wasi::Error::HttpResponseContentCoding(None),
-        // Nothing was sent in either case: the first may pass, the second is for the operator.
-        EgressError::Credential(SourceError::Unavailable(_)) => {
-            wasi::Error::DestinationUnavailable
-        }
-        EgressError::Credential(SourceError::Refused(_)) | EgressError::CredentialKind => {
-            wasi::Error::HttpRequestDenied
-        }
+        EgressError::Credential(cause) => without_credential(cause),
+        EgressError::CredentialKind => wasi::Error::HttpRequestDenied,
         EgressError::Configuration(_) => wasi::Error::ConfigurationError,
+    }
+}
+
+/// Nothing was sent in either case: a refusal is for the operator, anything else may pass.
+fn without_credential(cause: &Cause) -> wasi::Error {
+    match cause.downcast_ref::<SourceError>() {
+        Some(SourceError::Refused(_)) => wasi::Error::HttpRequestDenied,
+        Some(SourceError::Unavailable(_)) | None => wasi::Error::DestinationUnavailable,
     }
 }
 
