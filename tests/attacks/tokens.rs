@@ -61,10 +61,16 @@ async fn every_mutation_of_a_good_token_is_refused_for_its_own_reason() {
     for Mutation { description, token } in all {
         let unproven = prove(&gateway, &token).await.expect_err(&description);
         assert!(matches!(unproven, Unproven::Token(_)), "{description}: {unproven:?}");
-        let description: String = description.chars().take(90).collect();
+        if description.ends_with("a signature cut short") {
+            // Where the cut falls, unused bits are zero in one signature of sixteen.
+            assert!(["token_encoding", "signature"].contains(&unproven.code()), "{unproven:?}");
+            continue;
+        }
         writeln!(table, "{:16} {description}", unproven.code()).expect("text");
     }
-    insta::assert_snapshot!("mutations", table);
+    insta::with_settings!({ prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("mutations", table);
+    });
     gateway.stop().await;
 }
 

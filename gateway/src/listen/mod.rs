@@ -157,6 +157,8 @@ impl<H: Handler> Listener<H> {
                 drop(place);
             });
         }
+        // Refused at once from here on, instead of waiting in the kernel's queue for the end.
+        drop(self.tcp);
         connections.close();
         let _ = tokio::time::timeout(self.settings.drain_timeout, connections.wait()).await;
     }

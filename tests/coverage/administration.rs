@@ -1,0 +1,104 @@
+//! Every operation of the admin socket, permitted and forbidden, and what is on record of it.
+
+use serde_json::{Value, json};
+use symbolon::admin::ROUTES;
+use symbolon_tests::harness::{Gateway, Setup};
+
+use crate::attacks::DEMO;
+use crate::attacks::wire::admin;
+
+const FORBIDDEN: &str = r#"
+@id("test-permits-all")
+permit (principal in Issuer::"test", action, resource);
+@id("nobody-operates")
+forbid (principal is Admin, action == Action::"administer", resource);
+"#;
+
+/// A body with which the operation is well formed.
+fn body(operation: &str) -> &'static str {
+    match operation {
+        "lock" | "unlock" | "revoke-sessions" => r#"{"principal":"test/bob"}"#,
+        "audit.hash" => r#"{"value":"a"}"#,
+        _ => "",
+    }
+}
+
+const CHANGING: [&str; 5] = ["reload", "lock", "unlock", "revoke-sessions", "keys.rotate"];
+
+fn events(gateway: &Gateway, operation: &str) -> Vec<Value> {
+    let lines = gateway.audit().into_iter();
+    let is_it = |line: &Value| line["kind"] == "admin" && line["operation"] == operation;
+    let of_peer =
+        |line: &Value| line["administrator"].as_str().is_some_and(|a| a.starts_with("uid:"));
+    lines.filter(|line| is_it(line) && of_peer(line)).collect()
+}
+
+#[tokio::test]
+async fn every_operation_that_policy_forbids_is_denied_and_recorded() {
+    let setup =
+        Setup { blocks: DEMO.to_owned(), policies: Some(FORBIDDEN.to_owned()), ..Setup::default() };
+    let gateway = Gateway::start(setup).await;
+    let before = admin_state(&gateway);
+    for (method, path, name) in ROUTES {
+        let reply = admin(&gateway, method, path, body(name)).await;
+        assert_eq!((reply.status, reply.code()), (403, "denied".to_owned()), "{name}");
+        let events = events(&gateway, name);
+        assert_eq!(events.len(), 1, "{name}: {events:?}");
+        assert_eq!(events[0]["outcome"], "deny", "{name}");
+        assert_eq!(
+            events[0]["administrator"],
+            format!("uid:{}", rustix::process::geteuid().as_raw())
+        );
+    }
+    assert_eq!(before, admin_state(&gateway), "a denied operation changes nothing");
+    gateway.stop().await;
+}
+
+/// What operations could have changed.
+fn admin_state(gateway: &Gateway) -> (Vec<String>, usize) {
+    let keys = gateway.app.foundation.keyring.status();
+    let locks = gateway.app.foundation.barriers.snapshot().locks().count();
+    (keys.iter().map(|key| key.id.clone()).collect(), locks)
+}
+
+#[tokio::test]
+async fn every_operation_is_recorded_and_those_that_change_something_also_before() {
+    let gateway = Gateway::start(Setup { blocks: DEMO.to_owned(), ..Setup::default() }).await;
+    for (method, path, name) in ROUTES {
+        let reply = admin(&gateway, method, path, body(name)).await;
+        assert_eq!(reply.status, 200, "{name}: {:?}", reply.json());
+        let events = events(&gateway, name);
+        let codes: Vec<_> = events.iter().map(|event| event["code"].clone()).collect();
+        match CHANGING.contains(&name) {
+            true => assert_eq!(codes, [json!("begun"), json!("done")], "{name}"),
+            false => assert_eq!(codes, [json!("done")], "{name}"),
+        }
+        assert!(events.iter().all(|event| event["outcome"] == "allow"), "{name}");
+        let has_object = ["lock", "unlock", "revoke-sessions"].contains(&name);
+        assert_eq!(events[0].get("object").is_some(), has_object, "{name}");
+    }
+    // The value whose hash was asked for is on no line.
+    let text = json!(events(&gateway, "audit.hash")).to_string();
+    assert!(!text.contains("\"value\""), "{text}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_operation_is_refused_with_an_explanation() {
+    let gateway = Gateway::start(Setup { blocks: DEMO.to_owned(), ..Setup::default() }).await;
+    for (method, path, body, status) in [
+        ("POST", "/v1/status", "", 404),
+        ("GET", "/v1/secrets/demo/app/text", "", 404),
+        ("GET", "/v1/../v1/status", "", 404),
+        ("POST", "/v1/locks", "", 400),
+        ("POST", "/v1/locks", r#"{"everybody":true}"#, 400),
+        ("POST", "/v1/locks", r#"{"principal":"test/a","issuer":"test"}"#, 400),
+        ("POST", "/v1/locks", r#"{"principal":"test/a","until":"noon"}"#, 400),
+        ("POST", "/v1/sessions:revoke", "{}", 400),
+    ] {
+        let reply = admin(&gateway, method, path, body).await;
+        assert_eq!(reply.status, status, "{method} {path} {body}");
+        assert!(reply.json()["detail"].is_string(), "{method} {path}");
+    }
+    gateway.stop().await;
+}
