@@ -305,7 +305,17 @@ impl App {
 
 /// What is read once, at start. The certificate's files may change under their names.
 fn is_fixed(key: &str) -> bool {
-    ["server", "issuer", "store", "seal", "audit", "admin", "telemetry", "plugins.cache"]
-        .iter()
-        .any(|fixed| key == *fixed || key.strip_prefix(fixed).is_some_and(|k| k.starts_with('.')))
+    [
+        "server",
+        "issuer",
+        "store",
+        "seal",
+        "audit",
+        "admin",
+        "telemetry",
+        "plugins.cache",
+        "limits.strangers_per_source",
+    ]
+    .iter()
+    .any(|fixed| key == *fixed || key.strip_prefix(fixed).is_some_and(|k| k.starts_with('.')))
 }

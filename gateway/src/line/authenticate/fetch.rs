@@ -78,7 +78,9 @@ pub enum FetchError {
     #[error("the discovery document names another issuer")]
     Issuer,
     /// The discovery document points somewhere else than it did before.
-    #[error("the keys moved to another host; reload the configuration to accept that")]
+    #[error(
+        "the keys moved to another host; restart, or change the issuer's block and reload, to accept that"
+    )]
     Moved,
     /// The key set is refused as a whole.
     #[error("the key set is refused")]
