@@ -1,4 +1,6 @@
 //! Every test that needs more than one module.
 
 mod e2e;
+mod attacks;
+mod coverage;
 mod line;
