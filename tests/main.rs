@@ -1,6 +1,9 @@
 //! Every test that needs more than one module.
 
-mod e2e;
 mod attacks;
 mod coverage;
+mod crash;
+mod e2e;
+mod faults;
+mod hostile;
 mod line;

@@ -144,6 +144,10 @@ async fn with_the_audit_disk_full_open_requests_end_new_ones_wait_for_space() {
         );
     }
     server.reached(8).await;
+    // The upstream may be reached before the opening is on disk, and one that is not, fails.
+    while kinds(&gateway, "request.open") < 8 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let filler = disk.fill();
     // The last page of the file may have room for some more.
     let refused = until(&gateway, 503).await;

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::Value;
 use symbolon_client::Admin;
 
-use super::scene::{CANARY, Scene};
+use super::scene::{CREDENTIAL, Scene};
 
 /// Backend, path, audit code, public status, code of the egress.
 type Row = (&'static str, &'static str, &'static str, u16, &'static str);
@@ -49,7 +49,7 @@ async fn the_credential_reaches_the_granted_host_and_nobody_else() {
     let fetched = scene.read("bound", "fetch").await;
     assert_eq!(fetched.json["value"], "200 hello");
     let head = scene.server.heads().pop().unwrap();
-    let injected = format!("authorization: bearer {}\r\n", CANARY.to_lowercase());
+    let injected = format!("authorization: bearer {}\r\n", CREDENTIAL.to_lowercase());
     assert!(head.contains(&injected), "the request had no credential");
     // It is nowhere in the guest's memory, though it was just used on its behalf.
     assert_eq!(scene.read("bound", "search").await.json["value"], "clean 200");
@@ -66,7 +66,7 @@ async fn the_credential_reaches_the_granted_host_and_nobody_else() {
     let _ = scene.read("hostile", "fetch").await;
     assert!(!scene.server.heads().pop().unwrap().contains("authorization"));
     assert_eq!(scene.elsewhere.heads(), [""; 0]);
-    scene.keeps_the_canary();
+    scene.keeps_its_secrets();
     scene.gateway.stop().await;
 }
 

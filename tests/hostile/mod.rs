@@ -7,5 +7,6 @@ mod calls;
 pub(crate) mod egress;
 mod reads;
 mod scene;
+mod settings;
 pub(crate) mod upstream;
 mod vault;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{CANARY, Scene};
+use super::scene::{KNOWN, Scene};
 
 /// What has to become of a behaviour.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +106,7 @@ async fn every_behaviour_of_a_hostile_component_meets_its_fate() {
     // Of the bodies without end, or of another length than stated, none was sent.
     let posts = scene.server.heads().into_iter().filter(|head| head.starts_with("post"));
     assert!(posts.into_iter().all(|head| head.contains("content-length: 10000\r\n")));
-    scene.keeps_the_canary();
+    scene.keeps_its_secrets();
     nothing_is_forged(&scene);
     scene.gateway.stop().await;
 }
@@ -140,7 +140,7 @@ async fn meets(scene: &Scene, path: &str, fate: Fate) -> Result<(), String> {
     let public = json!({ "title": answer.json["title"], "detail": answer.json["detail"] });
     let says_no_more = answer.json.as_object().is_some_and(|members| members.len() == 5)
         && public["detail"] == Value::Null
-        && !answer.body.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+        && !answer.body.windows(KNOWN.len()).any(|window| window == KNOWN.as_bytes());
     let labels = ["backend_name=\"hostile\"", &format!("error_type=\"{code}\"")];
     let counted = scene.counted("symbolon_backend_request_duration", &labels);
     let reached = egress.is_none_or(|code| {

@@ -7,14 +7,15 @@ use serde_json::Value;
 use symbolon_tests::harness::{Answer, Gateway, Issuer, Setup, private};
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::settings;
 use super::upstream::{Upstream, network};
 
-/// What stands in the credential and in the guest's configuration (there back to front), and must
-/// stand nowhere else.
-pub(crate) const CANARY: &str = "q7Zr-canary-of-the-upstream-x9Kd";
+/// The credential of the backend `bound`: the host's alone.
+pub(crate) const CREDENTIAL: &str = "q7Zr-canary-of-the-upstream-x9Kd";
 
-/// Limits that are reached soon.
-const LIMITS: &str = r#"limits = { cpu = "200ms", timeout = "1500ms" }"#;
+/// What the other backends' guest knows, and tells whom it can. The contract gives its words to the
+/// operator's log, and to nobody else.
+pub(crate) const KNOWN: &str = "w2Hv-canary-of-the-guest-m5Tj";
 
 pub(crate) struct Scene {
     pub(crate) gateway: Gateway,
@@ -26,7 +27,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// One backend per way of being set up; see [`blocks`].
+    /// One backend per way of being set up; see [`settings`].
     pub(crate) async fn start() -> Self {
         let logs = Logs::default();
         let subscriber = tracing_subscriber::fmt()
@@ -37,7 +38,7 @@ impl Scene {
         let _captured = tracing::subscriber::set_default(subscriber);
         let (server, elsewhere) = (Upstream::start().await, Upstream::start().await);
         let directory = tempfile::tempdir().unwrap();
-        private(&directory.path().join("credential"), CANARY);
+        private(&directory.path().join("credential"), CREDENTIAL);
         let network = network(&[
             ("server.test", "127.0.0.1"),
             ("elsewhere.test", "127.0.0.1"),
@@ -45,7 +46,7 @@ impl Scene {
             ("metadata.test", "169.254.169.254"),
         ]);
         let setup = Setup {
-            blocks: blocks(server.address.port(), elsewhere.address.port()),
+            blocks: settings::blocks(server.address.port(), elsewhere.address.port()),
             network: Some(network),
             ..Setup::default()
         };
@@ -81,82 +82,27 @@ impl Scene {
         String::from_utf8(self.logs.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// That the canary is nowhere the gateway writes.
-    pub(crate) fn keeps_the_canary(&self) {
-        let reversed: String = CANARY.chars().rev().collect();
+    /// That the credential is nowhere the gateway writes, and what the guest knows only where the
+    /// guest's words are.
+    pub(crate) fn keeps_its_secrets(&self) {
         let audit = Value::from(self.gateway.audit()).to_string();
-        for (place, text) in
-            [("log", self.logs()), ("audit", audit), ("metrics", self.gateway.metrics())]
-        {
-            for secret in [CANARY, reversed.as_str()] {
-                let line = text.lines().find(|line| line.contains(secret));
-                assert_eq!(line, None, "the canary is in the {place}");
-            }
+        for (place, text) in [("audit", &audit), ("metrics", &self.gateway.metrics())] {
+            let kept = !text.contains(CREDENTIAL) && !text.contains(KNOWN);
+            assert!(kept, "a secret is in the {place}");
+        }
+        for line in self.logs().lines() {
+            assert!(!line.contains(CREDENTIAL) && !line.contains(&reversed(CREDENTIAL)), "{line}");
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            let words = line["fields"].as_object_mut().unwrap();
+            words.remove("plugin_message");
+            words.remove("reason");
+            assert!(!line.to_string().contains(KNOWN), "{line}");
         }
     }
 }
 
-fn blocks(port: u16, elsewhere: u16) -> String {
-    let reversed: String = CANARY.chars().rev().collect();
-    let backend = |name: &str, config: &str, egress: &str| {
-        format!(
-            "[backends.{name}]\nplugin = \"hostile\"\n{LIMITS}\n[backends.{name}.config]\n{config}\n{egress}\n"
-        )
-    };
-    let grant = |name: &str, lines: &str| format!("[[backends.{name}.egress]]\n{lines}\n");
-    let loopback = |name: &str, host: &str, port: u16| {
-        let lines = format!(
-            "scheme = \"http\"\nhost = \"{host}\"\nport = {port}\nmethods = [\"GET\", \"POST\"]\naddresses = [\"127.0.0.0/8\"]"
-        );
-        grant(name, &lines)
-    };
-    let server = format!("server = \"http://server.test:{port}\"");
-    let main = format!(
-        "{server}\nelsewhere = \"http://elsewhere.test:{elsewhere}\"\nundeclared = \"http://elsewhere.test:{elsewhere}/\"\ncanary_reversed = \"{reversed}\""
-    );
-    let mut blocks = String::from(
-        "[backends.neighbour]\nplugin = \"static\"\n[backends.neighbour.config.secrets]\n\"app/text\" = \"plain\"\n",
-    );
-    // Even a grant that names it does not open the way to a metadata service.
-    let metadata = grant(
-        "hostile",
-        "scheme = \"http\"\nhost = \"169.254.169.254\"\nmethods = [\"GET\"]\naddresses = [\"127.0.0.0/8\"]",
-    );
-    let grants = loopback("hostile", "server.test", port) + &metadata;
-    blocks += &backend("hostile", &main, &grants);
-    blocks += &backend("bound", &main, &loopback("bound", "server.test", port));
-    blocks += &format!(
-        "[backends.bound.credentials]\nbearer = \"file:credential\"\nhost = \"server.test\"\n"
-    );
-    for (name, host, addresses) in [
-        ("inside-unnamed", "inside.test", ""),
-        ("metadata-unnamed", "metadata.test", ""),
-        ("metadata-named", "metadata.test", "addresses = [\"169.254.0.0/16\"]"),
-    ] {
-        let config = format!("rebinding = \"https://{host}:{elsewhere}\"");
-        let lines =
-            format!("host = \"{host}\"\nport = {elsewhere}\nmethods = [\"GET\"]\n{addresses}");
-        blocks += &backend(name, &config, &grant(name, &lines));
-    }
-    let named = format!("rebinding = \"http://inside.test:{port}\"");
-    blocks += &backend("inside-named", &named, &loopback("inside-named", "inside.test", port));
-    for name in ["shorter", "longer", "two-lengths", "not-http", "status-503"] {
-        let config = format!("server = \"http://server.test:{port}/{name}\"");
-        blocks += &backend(name, &config, &loopback(name, "server.test", port));
-    }
-    // Nobody listens on port 1.
-    blocks +=
-        &backend("down", "server = \"http://server.test:1\"", &loopback("down", "server.test", 1));
-    blocks += &backend(
-        "nameless",
-        "server = \"http://unknown.test:1\"",
-        &loopback("nameless", "unknown.test", 1),
-    );
-    for behaviour in ["spin", "trap", "secret-in-error"] {
-        let config = format!("at_check = \"{behaviour}\"\ncanary_reversed = \"{reversed}\"");
-        blocks += &backend(&format!("check-{behaviour}"), &config, "");
-    }
-    blocks
+pub(crate) fn reversed(text: &str) -> String {
+    text.chars().rev().collect()
 }
 
 /// A log that can be read.

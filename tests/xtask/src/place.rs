@@ -38,6 +38,11 @@ impl Place {
         self.target.join("plugins")
     }
 
+    /// Where the gateway's binary is put.
+    pub(crate) fn binary(&self) -> PathBuf {
+        self.target.join("ci/symbolon")
+    }
+
     /// What the plugins' workspace is compiled in: apart, so that the two compilers do not wait for
     /// each other's lock.
     pub(crate) fn wasm(&self) -> PathBuf {

@@ -44,7 +44,11 @@ pub(crate) fn soak(place: &Place) -> Result<()> {
 fn compile(place: &Place) -> Result<()> {
     Cargo::native(place)
         .args(["test", "--no-run", "--workspace", "--profile", "ci", "--locked"])
-        .run("tests, compiled")
+        .run("tests, compiled")?;
+    // Tests that kill and restart the gateway need the binary itself.
+    Cargo::native(place)
+        .args(["build", "--workspace", "--bin", "symbolon", "--profile", "ci", "--locked"])
+        .run("the binary")
 }
 
 /// Those in documentation, among them the ones that must not compile.
@@ -65,7 +69,8 @@ fn nextest(
         .args(["nextest", "run", "--workspace", "--locked", "--cargo-profile", "ci"])
         .args(["--profile", profile])
         .args(filter)
-        .env("SYMBOLON_PLUGINS", place.plugins());
+        .env("SYMBOLON_PLUGINS", place.plugins())
+        .env("SYMBOLON_BIN", place.binary());
     for (variable, path) in addresses {
         run = run.env(variable, path);
     }
