@@ -26,76 +26,79 @@ async fn gateway() -> Gateway {
     Gateway::start(Setup { blocks, ..Setup::default() }).await
 }
 
+/// What tricks are made of.
+const PIECES: [&str; 40] = [
+    "a",
+    "b",
+    "c",
+    "A",
+    "B",
+    "/",
+    "/",
+    "/",
+    "//",
+    ".",
+    "..",
+    "/../",
+    "/./",
+    "%2e",
+    "%2E%2e",
+    "%2f",
+    "%2F",
+    "%5c",
+    "%00",
+    "\0",
+    "%61",
+    "%c0%ae",
+    "%",
+    "%zz",
+    ";",
+    ";x=1",
+    "\\",
+    "#",
+    "#a",
+    "?",
+    "?version=1",
+    "?list",
+    "&",
+    ":",
+    "@",
+    "+",
+    "ä",
+    "\u{ff0f}",
+    "\t",
+    "~",
+];
+
+/// What stands before a path, most often what should.
+const PREFIXES: [&str; 16] = [
+    PREFIX,
+    PREFIX,
+    PREFIX,
+    PREFIX,
+    "/v1/secrets/demo/../demo/",
+    "/v1//secrets/demo/",
+    "//v1/secrets/demo/",
+    "/V1/secrets/demo/",
+    "/v1/secrets/Demo/",
+    "/v1/secrets/dem%6f/",
+    "/healthz/../v1/secrets/demo/",
+    "http://localhost/v1/secrets/demo/",
+    "https://evil.example/v1/secrets/demo/",
+    "/v1/secrets:batch/../secrets/demo/",
+    "v1/secrets/demo/",
+    "/v1/secrets\\demo/",
+];
+
 /// Request targets, most of them one or two tricks away from a secret that is there.
 fn targets() -> impl Strategy<Value = Vec<u8>> {
-    const PIECES: [&str; 40] = [
-        "a",
-        "b",
-        "c",
-        "A",
-        "B",
-        "/",
-        "/",
-        "/",
-        "//",
-        ".",
-        "..",
-        "/../",
-        "/./",
-        "%2e",
-        "%2E%2e",
-        "%2f",
-        "%2F",
-        "%5c",
-        "%00",
-        "\0",
-        "%61",
-        "%c0%ae",
-        "%",
-        "%zz",
-        ";",
-        ";x=1",
-        "\\",
-        "#",
-        "#a",
-        "?",
-        "?version=1",
-        "?list",
-        "&",
-        ":",
-        "@",
-        "+",
-        "ä",
-        "\u{ff0f}",
-        "\t",
-        "~",
-    ];
     let piece = prop::sample::select(&PIECES[..]);
     let tail = prop::collection::vec(piece, 1..8).prop_map(|pieces| pieces.concat());
     let near = (prop::sample::select(&PRESENT[..]), piece_at()).prop_map(|(path, (at, piece))| {
         let at = at.min(path.len());
         format!("{}{piece}{}", &path[..at], &path[at..])
     });
-    let prefix = prop::sample::select(
-        &[
-            PREFIX,
-            PREFIX,
-            PREFIX,
-            PREFIX,
-            "/v1/secrets/demo/../demo/",
-            "/v1//secrets/demo/",
-            "//v1/secrets/demo/",
-            "/V1/secrets/demo/",
-            "/v1/secrets/Demo/",
-            "/v1/secrets/dem%6f/",
-            "/healthz/../v1/secrets/demo/",
-            "http://localhost/v1/secrets/demo/",
-            "https://evil.example/v1/secrets/demo/",
-            "/v1/secrets:batch/../secrets/demo/",
-            "v1/secrets/demo/",
-            "/v1/secrets\\demo/",
-        ][..],
-    );
+    let prefix = prop::sample::select(&PREFIXES[..]);
     let long = (1..700_usize).prop_map(|n| "a/".repeat(n) + "b");
     let tail = prop_oneof![4 => tail, 4 => near, 1 => long, 1 => Just("a/b".to_owned())];
     (prefix, tail).prop_map(|(prefix, tail)| format!("{prefix}{tail}").into_bytes())

@@ -14,6 +14,7 @@ use symbolon_tests::harness::{Gateway, Setup};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::attacks::DEMO;
@@ -101,7 +102,8 @@ async fn a_request_in_flight_is_answered_after_stop_and_no_other_begins() {
     // Answered after the head of the other has been read: both are on one runtime thread each.
     assert_eq!(send(&mut idle, &get(READ, &token)).await.expect("an answer").status, 200);
 
-    let stopping = tokio::spawn(gateway.stop());
+    let mut stopping = JoinSet::new();
+    stopping.spawn(gateway.stop());
     assert!(closed(&mut idle).await.is_empty(), "an idle connection is closed");
     let refused = async {
         while TcpStream::connect(address).await.is_ok() {
@@ -109,13 +111,13 @@ async fn a_request_in_flight_is_answered_after_stop_and_no_other_begins() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), refused).await.expect("nobody listens");
-    assert!(!stopping.is_finished(), "it waits for the request");
+    assert!(stopping.try_join_next().is_none(), "it waits for the request");
     stream.write_all(rest).await.expect("sent");
     stream.flush().await.expect("sent");
     let answer = reply(&mut stream).await.expect("an answer");
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["results"][0]["secret"]["value"], "plain");
-    let (directory, _) = stopping.await.expect("an end");
+    let (directory, _) = stopping.join_next().await.expect("one task").expect("an end");
     let log = symbolon::audit::files_in_order(&directory.path().join("audit")).expect("the log");
     let text = std::fs::read_to_string(log.last().expect("a file")).expect("the log");
     let count = |kind: &str| text.matches(&format!("\"kind\":\"{kind}\"")).count();
@@ -174,7 +176,8 @@ async fn a_certificate_is_replaced_while_connections_are_open() {
         handler: Arc::new(Hello),
     };
     let stop = CancellationToken::new();
-    let running = tokio::spawn(listener.run(stop.clone()));
+    let mut running = JoinSet::new();
+    running.spawn(listener.run(stop.clone()));
     let open = async || {
         let tcp = TcpStream::connect(address).await.expect("a connection");
         over(tcp, directory.path(), "http/1.1").await
@@ -190,5 +193,5 @@ async fn a_certificate_is_replaced_while_connections_are_open() {
     }
     drop((before, after));
     stop.cancel();
-    running.await.expect("an end");
+    running.join_next().await.expect("one task").expect("an end");
 }
