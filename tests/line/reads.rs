@@ -13,7 +13,7 @@ plugin = "static"
 "app/text" = "plain"
 "app/map" = { fields = { user = "u", password = "p" } }
 "app/binary" = { base64 = "AP8=" }
-"app/versions" = ["one", "two"]
+"app/versions" = [{ text = "one", version = "1" }, { text = "two", version = "2" }]
 "other/text" = "not yours"
 "#;
 

@@ -202,7 +202,9 @@ impl<O: Operator> Handler for Administration<O> {
 
     fn failed(&self, _: Peer, failure: Failure) -> Response {
         match failure {
-            Failure::Body => problem(Kind::Malformed, "the body is too large or came too slowly"),
+            Failure::Body | Failure::Forwarded => {
+                problem(Kind::Malformed, "the body is too large or came too slowly")
+            }
             Failure::Late => problem(
                 Kind::Unavailable,
                 "the operation did not end in time; it may still: look at the audit log",

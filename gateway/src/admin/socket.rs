@@ -51,6 +51,8 @@ impl AdminSocket {
         let failed = |source| SocketError::Bind { path: path.to_owned(), source };
         // Bound under another name first, so that there is no moment in which others can connect.
         let hidden = path.with_extension(format!("new-{}", std::process::id()));
+        // What a crash between the two steps left behind.
+        let _ = fs::remove_file(&hidden);
         let listener = UnixListener::bind(&hidden).map_err(failed)?;
         fs::set_permissions(&hidden, fs::Permissions::from_mode(0o600)).map_err(failed)?;
         fs::rename(&hidden, path).map_err(failed)?;
@@ -85,7 +87,12 @@ impl AdminSocket {
 
     async fn accept(&self, places: &Arc<Semaphore>) -> Option<Accepted> {
         let place = places.clone().acquire_owned().await.ok()?;
-        let (stream, _) = self.listener.accept().await.ok()?;
+        let accepted = self.listener.accept().await;
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors, mostly: trying again at once would spin.
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            return None;
+        };
         // Who it is comes from the kernel (SO_PEERCRED), as of the moment of connecting.
         let uid = stream.peer_cred().ok()?.uid();
         Some((stream, uid, place))

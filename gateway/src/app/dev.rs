@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,7 +96,10 @@ pub(super) struct Kit {
 
 impl Kit {
     fn lay_out(options: &DevOptions) -> Result<Self, StartError> {
-        let directory = tempfile::Builder::new().prefix("symbolon-dev-").tempdir();
+        let directory = tempfile::Builder::new()
+            .prefix("symbolon-dev-")
+            .permissions(PermissionsExt::from_mode(0o700))
+            .tempdir();
         let directory =
             directory.map_err(|source| StartError::Write { path: std::env::temp_dir(), source })?;
         let plugins = options.plugins.clone().or_else(find_plugins);
@@ -120,7 +124,6 @@ impl Kit {
     }
 
     fn write_certificate(&self) -> Result<(), StartError> {
-        use std::os::unix::fs::PermissionsExt;
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
         let made =
             rcgen::generate_simple_self_signed(names).map_err(|_| StartError::Interrupted)?;

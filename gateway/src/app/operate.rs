@@ -77,13 +77,6 @@ impl App {
     fn status(&self) -> Value {
         let world = self.line.world.load();
         let entries = world.dispatcher.catalog().entries();
-        let degraded: Vec<_> = entries
-            .iter()
-            .filter_map(|(name, entry)| match entry {
-                Entry::Degraded { reason } => Some(json!({ "backend": name, "reason": reason })),
-                Entry::Ready(_) => None,
-            })
-            .collect();
         let keys = self.foundation.keyring.status();
         let keys: Vec<_> = keys
             .iter()
@@ -103,9 +96,19 @@ impl App {
             "audit": format!("{:?}", self.foundation.journal.health()),
             "policy_bundle": world.bundle.digest(),
             "backends": entries.len(),
-            "degraded": degraded,
+            "degraded": self.degraded(),
             "keys": keys,
         })
+    }
+
+    /// The degraded backends, each with its reason.
+    fn degraded(&self) -> Vec<Value> {
+        let entries = self.line.world.load().dispatcher.catalog().entries();
+        let degraded = entries.iter().filter_map(|(name, entry)| match entry {
+            Entry::Degraded { reason } => Some(json!({ "backend": name, "reason": reason })),
+            Entry::Ready(_) => None,
+        });
+        degraded.collect()
     }
 
     fn plugin_list(&self) -> Value {
@@ -182,11 +185,26 @@ impl App {
     }
 
     async fn reload_reported(&self) -> Result<Answer, OperationError> {
+        let before = self.line.world.load().bundle.digest().to_owned();
         match Box::pin(self.reload()).await {
             Ok(changes) => {
                 let shown: Vec<_> = changes.iter().map(ToString::to_string).collect();
-                let details = BTreeMap::from([("changes", shown.join("; "))]);
-                Ok(Answer::Json(json!({ "changes": shown }), details))
+                let (degraded, after) = (self.degraded(), self.line.world.load_full());
+                let after = after.bundle.digest();
+                let details = BTreeMap::from([
+                    ("changes", shown.join("; ")),
+                    ("bundle_before", before.clone()),
+                    ("bundle", after.to_owned()),
+                    ("degraded", degraded.len().to_string()),
+                ]);
+                let policies_changed = before != after;
+                let answer = json!({
+                    "changes": shown,
+                    "policies_changed": policies_changed,
+                    "policy_bundle": after,
+                    "degraded": degraded,
+                });
+                Ok(Answer::Json(answer, details))
             }
             Err(error) => Err(refused(&error)),
         }

@@ -110,8 +110,15 @@ impl Bound {
         let admin = Arc::new(Administration(self.app.clone()));
         let limits = Limits { request_timeout: ADMIN_TIMEOUT, ..settings.limits };
         listeners.spawn(self.socket.run(admin, limits, stop.clone()));
-        if let Some(certificate) = &self.certificate {
-            self.app.chore(watch_certificate(self.app.clone(), certificate.clone()));
+        let config = self.app.config();
+        let discovery = config.server.discovery.as_ref().and_then(|d| d.tls.clone());
+        for (certificate, tls) in [
+            (&self.certificate, config.server.tls.clone()),
+            (&self.discovery_certificate, discovery),
+        ] {
+            if let (Some(certificate), Some(tls)) = (certificate, tls) {
+                self.app.chore(watch_certificate(tls, certificate.clone()));
+            }
         }
         listeners.close();
         listeners.wait().await;
@@ -164,8 +171,7 @@ fn certificate_of(
 
 /// Takes a new certificate up when its file changes: what renews certificates writes files, and
 /// tells nobody.
-async fn watch_certificate(app: Arc<App>, certificate: Arc<Certificate>) {
-    let Some(tls) = app.config().server.tls.clone() else { return };
+async fn watch_certificate(tls: config::Tls, certificate: Arc<Certificate>) {
     let changed = |path: &std::path::Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
     let mut seen = changed(&tls.certificate);
     loop {
@@ -201,7 +207,11 @@ async fn signals(app: Arc<App>, stop: CancellationToken) {
     };
     loop {
         tokio::select! {
-            _ = hangup.recv() => app.reload_by_signal().await,
+            _ = hangup.recv() => {
+                // Beside the stop, which must not wait for components to compile.
+                let app = app.clone();
+                app.tasks.clone().spawn(async move { app.reload_by_signal().await });
+            }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }

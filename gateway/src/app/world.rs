@@ -165,7 +165,7 @@ fn issuers(
 ) -> Result<(Issuers, KeptKeys), StartError> {
     let mut kept = KeptKeys::new();
     for (alias, issuer) in &config.issuers {
-        let block = format!("{issuer:?}");
+        let block = identity(issuer);
         let same = before.get(alias).filter(|kept| kept.block == block).cloned();
         let entry = match same {
             Some(entry) => entry,
@@ -180,6 +180,20 @@ fn issuers(
     let rules = kept.values().map(|entry| entry.keys.rules().clone());
     let issuers = Issuers::new(rules).map_err(|(alias, error)| issuer_error(&alias, &error))?;
     Ok((issuers, kept))
+}
+
+/// What an issuer's keys depend on: its block, and what is in the files that it names.
+fn identity(issuer: &config::Issuer) -> String {
+    let content = |path: &std::path::Path| {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes))
+    };
+    let keys = match &issuer.keys {
+        config::Keys::File(path) => content(path),
+        config::Keys::Discovery | config::Keys::Url(_) | config::Keys::Inline(_) => String::new(),
+    };
+    let ca = issuer.reach.ca.as_deref().map(content);
+    format!("{issuer:?} {keys} {ca:?}")
 }
 
 fn issuer_error(alias: &IssuerAlias, error: &dyn std::fmt::Display) -> StartError {

@@ -28,8 +28,10 @@ use crate::time::Ids;
 const MARGIN: u32 = 5;
 /// And never used in its last seconds.
 const LEAST: Duration = Duration::from_secs(10);
-/// How long a failed exchange is remembered, and how often a complaint may cause a new one.
+/// How long a failed exchange is remembered, and how often a 401 may cause a new one.
 const PAUSE: Duration = Duration::from_secs(2);
+/// How often a 403 may: it is also what a lack of permission looks like, and callers can cause that.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 
 /// What the operator says of a target.
 #[derive(Clone, Debug)]
@@ -194,11 +196,12 @@ impl CredentialSource for TargetSource {
 
     /// Throws the token away that the upstream did not take, unless that was done just now or a
     /// newer one is held already. While an exchange runs there is nothing to throw away.
-    fn invalidate(&self, used: &Arc<Credential>, _: StatusCode) {
+    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) {
+        let pause = if status == StatusCode::UNAUTHORIZED { PAUSE } else { LONG_PAUSE };
         let Ok(mut held) = self.held.try_lock() else { return };
         let now = self.clock.elapsed();
         let is_held = held.token.as_ref().is_some_and(|t| Arc::ptr_eq(&t.credential, used));
-        let recently = held.complained.is_some_and(|at| now.saturating_sub(at) < PAUSE);
+        let recently = held.complained.is_some_and(|at| now.saturating_sub(at) < pause);
         if is_held && !recently {
             held.token = None;
             held.complained = Some(now);

@@ -169,7 +169,10 @@ fn log(context: &CallContext, backend: &str, error: &Undelivered) {
         fault.map_or(("", ""), |fault| (fault.code.as_str(), fault.message.as_str()));
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     tracing::warn!(
-        %request_id, backend, code = error.code(), cause, plugin_code, plugin_message,
+        %request_id, backend, code = error.code(), cause, plugin_code,
         "the backend did not deliver"
     );
+    // What a plugin says may hold what it has just read, and nobody can know: not at a level that
+    // anyone has on by default.
+    tracing::debug!(%request_id, backend, plugin_message, "the plugin's own words");
 }

@@ -62,9 +62,20 @@ impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
 
     /// Charges one event; false if the key was already exhausted, in which case nothing is charged.
     pub fn take(&self, key: K) -> bool {
+        self.take_many(key, 1)
+    }
+
+    /// Charges `count` events at once, or nothing. More than the burst counts as the burst: it
+    /// passes when the key has asked for nothing else for a while.
+    pub fn take_many(&self, key: K, count: u32) -> bool {
         let now = self.now();
+        let events = u64::from(count.clamp(1, self.quota.burst.max(1)));
+        let cost = self.quota.interval().saturating_mul(events);
         let arrival = self.arrivals.get_with(key, || Arc::new(AtomicU64::new(0)));
-        let charge = |at: u64| (!self.over(at, now)).then(|| at.max(now) + self.quota.interval());
+        let charge = |at: u64| {
+            let next = at.max(now).saturating_add(cost);
+            (next.saturating_sub(now) <= self.quota.tolerance()).then_some(next)
+        };
         arrival.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charge).is_ok()
     }
 
@@ -109,6 +120,16 @@ mod tests {
         let (buckets, _) = buckets(10, 3);
         assert_eq!((0..4).map(|_| buckets.take(1)).collect::<Vec<_>>(), [true, true, true, false]);
         assert!(buckets.exhausted(&1) && !buckets.exhausted(&2));
+    }
+
+    #[test]
+    fn many_are_charged_at_once_or_not_at_all() {
+        let (buckets, _) = buckets(10, 5);
+        assert!(buckets.take_many(1, 3));
+        assert!(!buckets.take_many(1, 3), "only two are left");
+        assert!(buckets.take_many(1, 2), "and they still are");
+        assert!(buckets.take_many(2, 50), "more than the burst is the burst");
+        assert!(!buckets.take(2));
     }
 
     #[test]

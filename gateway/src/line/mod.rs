@@ -26,9 +26,11 @@ mod strangers;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::StreamExt;
 use symbolon_core::ask::Ask;
 use symbolon_core::audit::{AuditKey, Conclusion, Dialect, Opening, Outcome};
 use symbolon_core::barrier::Barred;
@@ -50,6 +52,11 @@ use crate::keyring::Keyring;
 use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
 use crate::telemetry::Metrics;
 use crate::time::Ids;
+
+/// Most bytes of all answers of a batch together; the ask that crosses it is the last delivered.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
+/// Asks of a batch that are under way at a time.
+const SIDE_BY_SIDE: usize = 8;
 
 /// Everything of the line that a reload replaces, as one.
 #[derive(Debug)]
@@ -118,6 +125,9 @@ pub enum LineError {
     /// The policies say no.
     #[error("denied")]
     Denied(#[from] Denial),
+    /// The answers of this batch are as large together as they may be.
+    #[error("no room left in the batch")]
+    NoRoom,
     /// It was permitted and could not be had.
     #[error("not delivered")]
     Undelivered(#[from] Undelivered),
@@ -130,6 +140,7 @@ impl LineError {
         match self {
             Self::Barred(barred) => barred.kind(),
             Self::Denied(denial) => denial.kind(),
+            Self::NoRoom => Kind::Exhausted,
             Self::Undelivered(error) => error.kind(),
         }
     }
@@ -140,6 +151,7 @@ impl LineError {
         match self {
             Self::Barred(barred) => barred.code(),
             Self::Denied(denial) => denial.code(),
+            Self::NoRoom => "batch_bytes",
             Self::Undelivered(error) => error.code(),
         }
     }
@@ -151,6 +163,8 @@ struct Known {
     token: symbolon_core::audit::KeyedHash,
     source: Option<IpAddr>,
     deadline: Duration,
+    /// Bytes that the answers may still have together.
+    room: AtomicUsize,
 }
 
 /// What came of one ask, with what the audit record says of it.
@@ -188,7 +202,7 @@ impl Handler for Line {
 /// A request whose sender may go on.
 enum Admitted {
     Public(Public),
-    Known(Known, Asked),
+    Known(Box<Known>, Asked),
 }
 
 impl Line {
@@ -199,24 +213,39 @@ impl Line {
             Request::Principal(asked) => asked,
         };
         let source = address(arrival.peer);
-        if source.is_some_and(|source| self.refusals.exhausted(&source_of(source))) {
-            return Err(Stranger::TooOften);
-        }
-        let token = ask::bearer(&arrival.head)?;
-        let proving = world.authenticator.prove(token);
-        let principal = proving.instrument(tracing::info_span!("authenticate")).await?;
+        let principal = self.prove(world, &arrival.head, source).await?;
         let identity = principal.identity();
-        // A batch counts as what it asks for, or it would be a way around the limit.
-        let within = (0..asked.len()).all(|_| {
-            world.per_issuer.take(identity.issuer.clone())
-                && world.per_principal.take(identity.clone())
-        });
+        // A batch counts as what it asks for, or it would be a way around the limit. The principal's
+        // limit comes first: what it refuses must not use up the others' share of the issuer.
+        let count = u32::try_from(asked.len()).unwrap_or(u32::MAX);
+        let within = world.per_principal.take_many(identity.clone(), count)
+            && world.per_issuer.take_many(identity.issuer.clone(), count);
         if !within {
             return Err(Stranger::OverRate);
         }
         let token = self.audit_key().hash_value(&principal.proof().digest);
         let deadline = self.clock.elapsed().saturating_add(world.request_timeout);
-        Ok(Admitted::Known(Known { principal, token, source, deadline }, asked))
+        let room = AtomicUsize::new(MAX_ANSWER_BYTES);
+        let known = Known { principal, token, source, deadline, room };
+        Ok(Admitted::Known(Box::new(known), asked))
+    }
+
+    /// Who sends the request. For a source that was refused too often no signature is looked at:
+    /// only who was verified before gets through, so that a stranger does not shut out the others
+    /// behind one address.
+    async fn prove(
+        &self,
+        world: &World,
+        head: &http::request::Parts,
+        source: Option<IpAddr>,
+    ) -> Result<Arc<Principal>, Stranger> {
+        let token = ask::bearer(head);
+        if source.is_some_and(|source| self.refusals.exhausted(&source_of(source))) {
+            let known = token.ok().and_then(|token| world.authenticator.known(token));
+            return known.ok_or(Stranger::TooOften);
+        }
+        let proving = world.authenticator.prove(token?);
+        Ok(proving.instrument(tracing::info_span!("authenticate")).await?)
     }
 
     /// One ask of a principal, from its audit entry to its receipt.
@@ -244,10 +273,12 @@ impl Line {
         };
         let concluded = self.exchange(world, known, (&ask, &page), request).await;
         let closing = concluded.conclusion(&ask);
-        let answer = match self.journal.close(entry, &closing).await {
+        let answer: respond::Rendered = match self.journal.close(entry, &closing).await {
             Ok(receipt) => respond::render(&ask, &concluded.outcome, request, &receipt),
             Err(error) => self.unaudited(error, request),
         };
+        let less = |room: usize| Some(room.saturating_sub(answer.len()));
+        let _ = known.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         self.measure(&ask, &concluded.outcome, started);
         answer
     }
@@ -264,6 +295,9 @@ impl Line {
             Ok(permit) => permit,
             Err(error) => return Concluded { outcome: Err(error), permit: None },
         };
+        if known.room.load(Ordering::Relaxed) == 0 {
+            return Concluded { outcome: Err(LineError::NoRoom), permit: Some(permit) };
+        }
         let context = symbolon_host::CallContext { request_id: request, deadline: known.deadline };
         let delivered = world
             .dispatcher
@@ -288,13 +322,14 @@ impl Line {
         Ok(decided?)
     }
 
-    /// Several asks, side by side; each has its own audit entry.
+    /// Several asks, a few side by side; each has its own audit entry.
     async fn batch(&self, world: &World, known: &Known, asks: Vec<Ask>) -> Response {
         let answers = asks.into_iter().map(|ask| async {
             let request = self.ids.request(self.clock.now());
             Box::pin(self.answer(world, known, (ask, Page::default()), request)).await
         });
-        let answers = futures_util::future::join_all(answers).await;
+        let answers: Vec<_> =
+            futures_util::stream::iter(answers).buffered(SIDE_BY_SIDE).collect().await;
         respond::batch(&answers, self.ids.request(self.clock.now()))
     }
 
@@ -356,7 +391,9 @@ impl Concluded {
             Err(error @ (LineError::Barred(_) | LineError::Denied(_))) => {
                 (Outcome::Deny, error.code())
             }
-            Err(error @ LineError::Undelivered(_)) => (Outcome::Error, error.code()),
+            Err(error @ (LineError::NoRoom | LineError::Undelivered(_))) => {
+                (Outcome::Error, error.code())
+            }
         };
         let policies = match (&self.outcome, permit) {
             (Err(LineError::Denied(denial)), _) => denial.policies(),

@@ -67,6 +67,11 @@ pub(super) fn problem(kind: Kind, request: RequestId) -> Rendered {
 }
 
 impl Rendered {
+    /// Length of the body in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.body.len()
+    }
+
     /// The response that carries this answer alone.
     pub(super) fn into_response(self, request: RequestId) -> Response {
         let content_type = if self.kind.is_some() { PROBLEM } else { JSON };

@@ -41,7 +41,7 @@ impl Stranger {
             Self::Ask(error) => error.kind(),
             Self::Unproven(error) => error.kind(),
             Self::TooOften | Self::OverRate => Kind::Exhausted,
-            Self::Failed(Failure::Body) => Kind::Malformed,
+            Self::Failed(Failure::Body | Failure::Forwarded) => Kind::Malformed,
             Self::Failed(Failure::Late) => Kind::Unavailable,
         }
     }
@@ -53,6 +53,7 @@ impl Stranger {
             Self::TooOften => "source_bucket",
             Self::OverRate => "rate_bucket",
             Self::Failed(Failure::Body) => "body_unreadable",
+            Self::Failed(Failure::Forwarded) => "forwarded_for",
             Self::Failed(Failure::Late) => "answer_late",
         }
     }
@@ -63,7 +64,9 @@ impl Stranger {
             Self::Ask(_) | Self::Unproven(_) | Self::Failed(Failure::Body) => {
                 self.kind() != Kind::Unavailable
             }
-            Self::TooOften | Self::OverRate | Self::Failed(Failure::Late) => false,
+            Self::TooOften | Self::OverRate | Self::Failed(Failure::Late | Failure::Forwarded) => {
+                false
+            }
         }
     }
 }

@@ -178,6 +178,7 @@ impl<H: Handler> Exchange<H> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (handler, peer, pace) = (self.handler.clone(), self.peer, self.pace.clone());
+        let limits = self.limits;
         let stream = Paced::new(stream, pace.clone(), self.limits.header_timeout);
         let mut builder = http1::Builder::new();
         builder
@@ -189,9 +190,12 @@ impl<H: Handler> Exchange<H> {
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = stop.cancelled() => {
+            () = ends(&pace, limits, stop) => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    ended = connection => ended,
+                    () = pace.quiet(GRACE) => Ok(()),
+                }
             }
         };
         let blame = |error: &hyper::Error| {
@@ -204,7 +208,8 @@ impl<H: Handler> Exchange<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (handler, peer) = (self.handler.clone(), self.peer);
+        let (handler, peer, pace) = (self.handler.clone(), self.peer, self.pace.clone());
+        let limits = self.limits;
         let mut builder = http2::Builder::new(Tracked(self.tracker.clone()));
         builder
             .timer(TokioTimer::new())
@@ -218,9 +223,12 @@ impl<H: Handler> Exchange<H> {
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = stop.cancelled() => {
+            () = ends(&pace, limits, stop) => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    ended = connection => ended,
+                    () = pace.quiet(GRACE) => Ok(()),
+                }
             }
         };
         note_end(handler.as_ref(), peer, ended, breaks_http2);
@@ -237,7 +245,10 @@ impl<H: Handler> Exchange<H> {
     /// Reads the request whole and hands it over. The handler's task outlives this future.
     async fn respond(self, request: http::Request<Incoming>) -> Response {
         let (head, body) = request.into_parts();
-        let peer = self.client(&head);
+        let peer = match self.client(&head) {
+            Ok(peer) => peer,
+            Err(failure) => return self.handler.failed(self.peer, failure),
+        };
         let Ok(body) = self.read(body).await else {
             return self.handler.failed(peer, Failure::Body);
         };
@@ -259,19 +270,41 @@ impl<H: Handler> Exchange<H> {
     }
 
     /// The client behind a proxy that is believed: the last address in `X-Forwarded-For` that is
-    /// not such a proxy itself.
-    fn client(&self, head: &Parts) -> Peer {
-        let Peer::Address(address) = self.peer else { return self.peer };
+    /// not such a proxy itself. A proxy that names nobody speaks for itself, as its health checks
+    /// do; one whose word cannot be read is not believed to be anybody.
+    fn client(&self, head: &Parts) -> Result<Peer, Failure> {
+        let Peer::Address(address) = self.peer else { return Ok(self.peer) };
         if !is_within(&self.forwarded_from, address) {
-            return self.peer;
+            return Ok(self.peer);
         }
-        let values = head.headers.get_all("x-forwarded-for").iter();
-        let hops: Vec<_> =
-            values.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).collect();
-        let parsed = hops.iter().rev().map_while(|hop| hop.trim().parse::<IpAddr>().ok());
-        let outside = parsed.into_iter().find(|hop| !is_within(&self.forwarded_from, *hop));
-        Peer::Address(outside.unwrap_or(address))
+        let values: Vec<_> = head.headers.get_all("x-forwarded-for").iter().collect();
+        let hops = values.iter().rev().flat_map(|v| v.as_bytes().rsplit(|byte| *byte == b','));
+        for text in hops {
+            let hop = hop(text).ok_or(Failure::Forwarded)?;
+            if !is_within(&self.forwarded_from, hop) {
+                return Ok(Peer::Address(hop));
+            }
+        }
+        Ok(self.peer)
     }
+}
+
+/// How long a connection that is to end may take to say goodbye once nothing is under way.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Resolves when a connection is to end: the drain began, or it asks for nothing.
+async fn ends(pace: &Pace, limits: Limits, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = pace.idle(limits.header_timeout, limits.idle_timeout) => {}
+    }
+}
+
+/// The address in one hop of `X-Forwarded-For`: alone, or with a port.
+fn hop(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    let bare = text.parse::<IpAddr>().ok();
+    bare.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 /// Runs the tasks that HTTP/2 needs where the drain waits for them.

@@ -98,6 +98,8 @@ pub trait Handler: Send + Sync + 'static {
 pub enum Failure {
     /// The request's body is too large or came too slowly.
     Body,
+    /// A proxy that is believed names its client in a way that cannot be read.
+    Forwarded,
     /// The answer took too long, or the task that made it ended.
     Late,
 }

@@ -9,7 +9,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use tokio::time::Sleep;
 pub(super) struct Pace {
     /// Requests that began so far.
     begun: AtomicU64,
-    /// A request is being read or answered.
-    busy: AtomicBool,
+    /// Requests that are being read or answered.
+    open: AtomicUsize,
     /// A head took too long.
     late: AtomicBool,
 }
@@ -31,12 +31,41 @@ impl Pace {
     /// The head of a request is complete.
     pub(super) fn begin(&self) {
         self.begun.fetch_add(1, Ordering::Relaxed);
-        self.busy.store(true, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Its answer is ready.
     pub(super) fn end(&self) {
-        self.busy.store(false, Ordering::Relaxed);
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn is_busy(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 0
+    }
+
+    /// Resolves when nothing was asked for too long: no first request within `first`, or none under
+    /// way and none begun for one to two times `idle`. An answer that the client does not take is
+    /// not under way any more: this is what ends a connection that reads nothing.
+    pub(super) async fn idle(&self, first: Duration, idle: Duration) {
+        let (mut seen, mut limit) = (0, first);
+        loop {
+            tokio::time::sleep(limit).await;
+            let begun = self.begun.load(Ordering::Relaxed);
+            if !self.is_busy() && begun == seen {
+                return;
+            }
+            (seen, limit) = (begun, idle);
+        }
+    }
+
+    /// Resolves when nothing is under way, looking every `pause`.
+    pub(super) async fn quiet(&self, pause: Duration) {
+        loop {
+            tokio::time::sleep(pause).await;
+            if !self.is_busy() {
+                return;
+            }
+        }
     }
 
     /// Whether the connection ended since a head took too long.
@@ -63,11 +92,11 @@ impl<S> Paced<S> {
     /// Bytes that came while no request is under way are a head's.
     fn watch(&mut self, came: bool, cx: &mut Context<'_>) -> bool {
         let number = self.pace.begun.load(Ordering::Relaxed);
-        if number != self.number || self.pace.busy.load(Ordering::Relaxed) {
+        if number != self.number || self.pace.is_busy() {
             self.number = number;
             self.head = None;
         }
-        if came && self.head.is_none() && !self.pace.busy.load(Ordering::Relaxed) {
+        if came && self.head.is_none() && !self.pace.is_busy() {
             self.head = Some(Box::pin(tokio::time::sleep(self.limit)));
         }
         self.head.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())

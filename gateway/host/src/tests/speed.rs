@@ -24,7 +24,7 @@ async fn speed_of_a_fresh_call_beside_bare_wasmtime() {
     let mut linker = Linker::<()>::new(runtime.engine());
     linker.define_unknown_imports_as_traps(&component).unwrap();
     let pre = linker.instantiate_pre(&component).unwrap();
-    let instance = component.get_export_index(None, &Interface::Secrets.export()).unwrap();
+    let instance = component.get_export_index(None, Interface::Secrets.export()).unwrap();
     let read = component.get_export_index(Some(&instance), "read").unwrap();
 
     let told = Context { request_id: "0".repeat(26), deadline_in_ms: 1000, metadata: vec![] };

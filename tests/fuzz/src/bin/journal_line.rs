@@ -53,7 +53,7 @@ fn damaged(good: &[u8], random: &mut u64) -> Vec<u8> {
         2 => [head, tail, tail].concat(),
         _ => {
             let flipped: Vec<u8> =
-                tail.first().map(|b| b ^ (1 << (*random >> 8) % 8)).into_iter().collect();
+                tail.first().map(|b| b ^ (1 << ((*random >> 8) % 8))).into_iter().collect();
             [head, &flipped, tail.get(1..).unwrap_or_default()].concat()
         }
     }
