@@ -23,13 +23,16 @@ const ISSUER: &str = "https://idp.example.test";
 const AUDIENCE: &str = "https://gw.example.test";
 const NOW: i64 = 1_793_520_000;
 
+/// Signs a message.
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// An issuer's key: its public half twice, and how it signs.
 struct Signer {
     algorithm: Algorithm,
     aim: f64,
     jwk: Value,
     bare: ParsedPublicKey,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Sign,
 }
 
 pub(crate) fn run(report: &mut Report) {
