@@ -154,19 +154,22 @@ async fn many_reads_at_once_log_in_once() {
 }
 
 #[tokio::test]
-async fn a_token_revoked_behind_our_back_is_replaced() {
+async fn a_token_revoked_behind_our_back_is_replaced_once_a_minute() {
     let scene = Scene::start().await;
+    let refused = (StatusCode::BAD_GATEWAY, "plugin_permission_denied".to_owned());
     assert_eq!(scene.read("app/db").await.status, StatusCode::OK);
-    for _ in 0..2 {
-        scene.bao.revoke_logins().await;
-        assert_eq!(scene.bao.logins().await.len(), 0);
-        let refused = (StatusCode::BAD_GATEWAY, "plugin_permission_denied".to_owned());
+    scene.bao.revoke_logins().await;
+    assert_eq!(scene.bao.logins().await.len(), 0);
+    assert_eq!(scene.outcome("app/db").await, refused);
+    assert_eq!(scene.read("app/db").await.status, StatusCode::OK);
+    assert_eq!(scene.bao.logins().await.len(), 1);
+    // A 403 is also what a caller gets who asks for a path that the role may not read: if every one
+    // of them made a new login, a caller could hammer the store with logins.
+    scene.bao.revoke_logins().await;
+    for _ in 0..3 {
         assert_eq!(scene.outcome("app/db").await, refused);
-        assert_eq!(scene.read("app/db").await.status, StatusCode::OK);
-        assert_eq!(scene.bao.logins().await.len(), 1);
-        // A complaint is heard once in a while only, so that a refusing store is not hammered.
-        scene.clock.advance(Duration::from_secs(61));
     }
+    assert_eq!(scene.bao.logins().await.len(), 0);
     scene.gateway.stop().await;
 }
 

@@ -235,11 +235,9 @@ impl<H: Handler> Exchange<H> {
     }
 
     async fn answer(self, request: http::Request<Incoming>) -> Result<Response, Infallible> {
-        let pace = self.pace.clone();
-        pace.begin();
-        let response = self.respond(request).await;
-        pace.end();
-        Ok(response)
+        // Ends with this future, which a client can cut short by resetting its stream.
+        let _under_way = self.pace.begin();
+        Ok(self.respond(request).await)
     }
 
     /// Reads the request whole and hands it over. The handler's task outlives this future.

@@ -28,15 +28,12 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// The head of a request is complete.
-    pub(super) fn begin(&self) {
+    /// The head of a request is complete. What is returned is dropped when its answer is ready, or
+    /// nobody waits for it any more.
+    pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.open.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Its answer is ready.
-    pub(super) fn end(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        UnderWay(self.clone())
     }
 
     fn is_busy(&self) -> bool {
@@ -71,6 +68,15 @@ impl Pace {
     /// Whether the connection ended since a head took too long.
     pub(super) fn was_late(&self) -> bool {
         self.late.load(Ordering::Relaxed)
+    }
+}
+
+/// One request under way.
+pub(super) struct UnderWay(Arc<Pace>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
