@@ -13,6 +13,7 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -187,17 +188,7 @@ impl<H: Handler> Exchange<H> {
             .max_buf_size(self.limits.max_header_bytes.max(8192));
         let service = service_fn(move |request| self.clone().answer(request));
         let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = ends(&pace, limits, stop) => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    ended = connection => ended,
-                    () = pace.quiet(GRACE) => Ok(()),
-                }
-            }
-        };
+        let ended = live(connection, &pace, ends(&pace, limits, stop)).await;
         let blame = |error: &hyper::Error| {
             pace.was_late() || error.is_parse() || error.is_parse_too_large()
         };
@@ -220,17 +211,7 @@ impl<H: Handler> Exchange<H> {
             .keep_alive_timeout(self.limits.header_timeout);
         let service = service_fn(move |request| self.clone().answer(request));
         let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = ends(&pace, limits, stop) => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    ended = connection => ended,
-                    () = pace.quiet(GRACE) => Ok(()),
-                }
-            }
-        };
+        let ended = live(connection, &pace, ends(&pace, limits, stop)).await;
         note_end(handler.as_ref(), peer, ended, breaks_http2);
     }
 
@@ -295,6 +276,23 @@ async fn ends(pace: &Pace, limits: Limits, stop: &CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = pace.idle(limits.header_timeout, limits.idle_timeout) => {}
+    }
+}
+
+/// Drives a connection to its end: its own, or, once `ends` resolves, as soon as it has said goodbye
+/// or nothing is under way any more.
+async fn live<C>(connection: C, pace: &Pace, ends: impl Future<Output = ()>) -> hyper::Result<()>
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = ends => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        ended = connection => ended,
+        () = pace.quiet(GRACE) => Ok(()),
     }
 }
 
