@@ -94,6 +94,8 @@ async fn what_is_no_operation_is_refused_with_an_explanation() {
         ("POST", "/v1/locks", r#"{"everybody":true}"#, 400),
         ("POST", "/v1/locks", r#"{"principal":"test/a","issuer":"test"}"#, 400),
         ("POST", "/v1/locks", r#"{"principal":"test/a","until":"noon"}"#, 400),
+        ("POST", "/v1/locks", r#"{"principal":"tset/a"}"#, 400),
+        ("POST", "/v1/sessions:revoke", r#"{"issuer":"tset"}"#, 400),
         ("POST", "/v1/sessions:revoke", "{}", 400),
     ] {
         let reply = admin(&gateway, method, path, body).await;

@@ -253,9 +253,11 @@ impl App {
 
     async fn lock(&self, whom: &Whom, by: &str, reason: &str) -> Result<Answer, OperationError> {
         let locked = locked(whom)?;
+        self.check_known(whom)?;
         let done = self.foundation.barriers.lock(locked, by, reason).await;
         done.map_err(|error| failed(&error, error.code()))?;
-        Ok(plain(json!({ "whom": whom.to_string(), "locked": true })))
+        let details = BTreeMap::from([("reason", reason.to_owned())]);
+        Ok(Answer::Json(json!({ "whom": whom.to_string(), "locked": true }), details))
     }
 
     async fn unlock(&self, whom: &Whom) -> Result<Answer, OperationError> {
@@ -265,7 +267,23 @@ impl App {
         Ok(plain(json!({ "whom": whom, "locked": false, "was_locked": was_locked })))
     }
 
+    /// An alias that is not registered is a slip: who locks somebody in a hurry must not believe
+    /// that it was done.
+    fn check_known(&self, whom: &Whom) -> Result<(), OperationError> {
+        let alias = match whom {
+            Whom::Principal(identity) => &identity.issuer,
+            Whom::Issuer(issuer) => issuer,
+            Whom::Everybody => return Ok(()),
+        };
+        if self.config().issuers.contains_key(alias) {
+            return Ok(());
+        }
+        let detail = format!("there is no issuer `{alias}`; `symbolon issuer ls` shows them");
+        Err(OperationError { kind: Kind::Malformed, code: "issuer_unknown", detail })
+    }
+
     async fn revoke_sessions(&self, whom: &Whom) -> Result<Answer, OperationError> {
+        self.check_known(whom)?;
         let scope = match whom {
             Whom::Principal(identity) => Scope::Principal(identity.clone()),
             Whom::Issuer(issuer) => Scope::Issuer(issuer.clone()),
