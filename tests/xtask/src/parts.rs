@@ -40,7 +40,7 @@ pub(crate) fn fetch(place: &Place) -> Result<Addresses> {
         match timed(name, || part(place)) {
             Ok(path) => addresses.push((variable, path)),
             Err(why) if is_ci() => return Err(why),
-            Err(why) => say(&format!("SKIPPED: tests with {name}, since {why:#}")),
+            Err(why) => say(&format!("MISSING: {name}, and the tests with it will fail: {why:#}")),
         }
     }
     Ok(addresses)
