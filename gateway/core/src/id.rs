@@ -148,6 +148,8 @@ ulids! {
     RequestId;
     /// One lease, from its reservation on.
     LeaseId;
+    /// One order to end many leases.
+    OrderId;
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The keys under which the ledger finds leases, and what a change of a lease writes.
 //!
-//! A lease lies under its id and in three indexes without values: by the time at which something has
-//! to be done (one ordered index for the reaper, no timer per lease), by owner and by backend. They
-//! change in the same transaction as the lease, so none can name a lease that is not there.
+//! A lease lies under its id and in indexes without values: by backend and time at which something
+//! has to be done (one ordered index for the reaper, no timer per lease; the backend comes first, so
+//! that a backend with very many due leases is never in front of the others), by owner, by backend
+//! and role, and by the token that asked. They change in the same transaction as the lease, so none
+//! can name a lease that is not there; the counts of quotas too.
 //!
 //! INVARIANT: keys have a bounded length (a subject enters as its SHA-256), sort as the things they
 //! stand for (times and ids big-endian), and the keys of one name are never a prefix of another's (a
@@ -11,21 +13,26 @@
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::record::Lease;
+use super::state::Terms;
 use crate::clock::Timestamp;
 use crate::id::{BackendName, IssuerAlias, LeaseId, RoleName};
 use crate::principal::Identity;
 
-/// Which of the four places of the ledger.
+/// Which of the places of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// The lease itself.
     State,
-    /// Index by due time.
+    /// Index by backend and due time.
     Due,
     /// Index by owner.
     Owner,
     /// Index by backend and role.
     Backend,
+    /// Index by token.
+    Token,
+    /// Counts of live leases.
+    Quota,
 }
 
 /// What a change of a lease does to the index entries; the lease itself is the caller's to encode.
@@ -35,6 +42,58 @@ pub struct Changes {
     pub put: Vec<(Place, Vec<u8>)>,
     /// Entries to remove.
     pub delete: Vec<(Place, Vec<u8>)>,
+    /// Counts that change, and by how much.
+    pub count: Vec<(Quota, i64)>,
+}
+
+/// Whose live leases are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quota {
+    /// One principal's.
+    Principal(Identity),
+    /// One role's.
+    Role(BackendName, RoleName),
+    /// One backend's.
+    Backend(BackendName),
+    /// Those that share one credential.
+    Carrier(LeaseId),
+}
+
+impl Quota {
+    /// Under which key the count lies.
+    #[must_use]
+    pub fn key(&self) -> Vec<u8> {
+        let whose = match self {
+            Self::Principal(owner) => owner_prefix(owner),
+            Self::Role(backend, role) => role_prefix(backend, role),
+            Self::Backend(backend) => backend_prefix(backend),
+            Self::Carrier(lease) => lease.to_bytes().to_vec(),
+        };
+        [self.as_str().as_bytes(), &[0], &whose].concat()
+    }
+
+    /// The name in errors and metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Principal(_) => "principal",
+            Self::Role(..) => "role",
+            Self::Backend(_) => "backend",
+            Self::Carrier(_) => "carrier",
+        }
+    }
+
+    /// The counts in which a lease stands while it is live.
+    #[must_use]
+    pub fn of(terms: &Terms) -> Vec<Self> {
+        let (backend, role) = (terms.backend.clone(), terms.role.clone());
+        let common = [
+            Self::Principal(terms.owner.clone()),
+            Self::Role(backend.clone(), role),
+            Self::Backend(backend),
+        ];
+        common.into_iter().chain(terms.carrier.map(Self::Carrier)).collect()
+    }
 }
 
 /// The key of the lease itself.
@@ -45,14 +104,31 @@ pub fn state_key(id: LeaseId) -> Vec<u8> {
 
 /// The entry of a lease in the due index.
 #[must_use]
-pub fn due_key(due: Timestamp, id: LeaseId) -> Vec<u8> {
-    [due_bound(due).as_slice(), &id.to_bytes()].concat()
+pub fn due_key(backend: &BackendName, due: Timestamp, id: LeaseId) -> Vec<u8> {
+    [due_bound(backend, due).as_slice(), &id.to_bytes()].concat()
 }
 
-/// Everything due before `now` sorts before this.
+/// Everything of a backend that is due before `now` sorts before this.
 #[must_use]
-pub fn due_bound(now: Timestamp) -> [u8; 8] {
-    u64::try_from(now.millis()).unwrap_or(0).to_be_bytes()
+pub fn due_bound(backend: &BackendName, now: Timestamp) -> Vec<u8> {
+    let time = u64::try_from(now.millis()).unwrap_or(0).to_be_bytes();
+    [backend_prefix(backend).as_slice(), &time].concat()
+}
+
+/// Everything of a backend in the due index sorts before this, and everything of the next behind.
+#[must_use]
+pub fn behind(backend: &BackendName) -> Vec<u8> {
+    [backend.as_str().as_bytes(), &[1]].concat()
+}
+
+/// Backend and time in an entry of the due index.
+#[must_use]
+pub fn due_of(entry: &[u8]) -> Option<(BackendName, Timestamp)> {
+    let end = entry.iter().position(|byte| *byte == 0)?;
+    let (name, rest) = entry.split_at_checked(end)?;
+    let backend = BackendName::parse(std::str::from_utf8(name).ok()?).ok()?;
+    let time = u64::from_be_bytes(*rest.get(1..)?.first_chunk()?);
+    Some((backend, Timestamp::from_millis(i64::try_from(time).ok()?)))
 }
 
 /// The lease in an entry of any index: its last sixteen bytes.
@@ -92,9 +168,10 @@ pub fn entries(lease: &Lease) -> Vec<(Place, Vec<u8>)> {
     let terms = lease.terms();
     let with_id = |prefix: Vec<u8>| [prefix.as_slice(), &terms.id.to_bytes()].concat();
     vec![
-        (Place::Due, due_key(lease.due_at(), terms.id)),
+        (Place::Due, due_key(&terms.backend, lease.due_at(), terms.id)),
         (Place::Owner, with_id(owner_prefix(&terms.owner))),
         (Place::Backend, with_id(role_prefix(&terms.backend, &terms.role))),
+        (Place::Token, with_id(terms.token.to_vec())),
     ]
 }
 
@@ -103,7 +180,18 @@ pub fn entries(lease: &Lease) -> Vec<(Place, Vec<u8>)> {
 pub fn changes(before: Option<&Lease>, after: Option<&Lease>) -> Changes {
     let old = before.map(entries).unwrap_or_default();
     let new = after.map(entries).unwrap_or_default();
-    Changes { put: without(&new, &old), delete: without(&old, &new) }
+    Changes { put: without(&new, &old), delete: without(&old, &new), count: counted(before, after) }
+}
+
+fn counted(before: Option<&Lease>, after: Option<&Lease>) -> Vec<(Quota, i64)> {
+    let live = |lease: Option<&Lease>| lease.is_some_and(Lease::is_live);
+    let (lease, by) = match (live(before), live(after)) {
+        (false, true) => (after, 1),
+        (true, false) => (before, -1),
+        (true, true) | (false, false) => return Vec::new(),
+    };
+    let quotas = lease.map(|lease| Quota::of(lease.terms())).unwrap_or_default();
+    quotas.into_iter().map(|quota| (quota, by)).collect()
 }
 
 fn without(these: &[(Place, Vec<u8>)], those: &[(Place, Vec<u8>)]) -> Vec<(Place, Vec<u8>)> {

@@ -31,15 +31,17 @@
 //! sealed before it gets here.
 
 pub mod index;
+mod order;
 mod record;
 mod state;
 
 #[cfg(test)]
 mod tests;
 
+pub use order::{Order, Scope};
 pub use record::{Lease, Phase};
 pub use state::{
-    Active, Cause, Confirmed, Illegal, Issued, Maker, Recovery, Reserved, Revoked, Revoking,
+    Active, Cause, Confirmed, Illegal, Issued, Maker, Proof, Recovery, Reserved, Revoked, Revoking,
     SealedHandle, Terms,
 };
 
@@ -49,5 +51,7 @@ use std::time::Duration;
 pub const LANDING_MARGIN: Duration = Duration::from_mins(5);
 /// Shortest and longest pause between two attempts to revoke.
 pub const RETRY_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+/// From this long before its end a lease is not renewed any more.
+pub const FINAL_SECOND: Duration = Duration::from_secs(1);
 /// How long a revoked lease stays readable before it is forgotten.
 pub const REMEMBERED: Duration = Duration::from_hours(24);

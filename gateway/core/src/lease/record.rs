@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::state::{
-    Active, Cause, Maker, Recovery, Reserved, Revoked, Revoking, SealedHandle, Terms,
+    Active, Cause, Maker, Proof, Recovery, Reserved, Revoked, Revoking, SealedHandle, Terms,
 };
 use crate::clock::Timestamp;
 use crate::id::{BackendName, IssuerAlias, LeaseId, RoleName};
@@ -103,6 +103,12 @@ impl Lease {
         }
     }
 
+    /// Whether it counts against quotas: until it is over.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !matches!(self.phase, Phase::Revoked(_))
+    }
+
     /// When something has to be done about it: condemn, expire, try again, forget.
     #[must_use]
     pub fn due_at(&self) -> Timestamp {
@@ -129,6 +135,10 @@ struct Stored {
     reserved_at: Timestamp,
     issue_by: Timestamp,
     ends_by: Timestamp,
+    /// In base 64.
+    token: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    carrier: Option<String>,
     revision: u64,
     state: State,
 }
@@ -142,20 +152,26 @@ enum State {
         activated_at: Timestamp,
         expires_at: Timestamp,
         renewals: u32,
+        renewable: bool,
+        revocable: bool,
     },
     Revoking {
         handle: Option<String>,
         cause: Cause,
         since: Timestamp,
+        ends_at: Option<Timestamp>,
+        revocable: bool,
         attempts: u32,
         next_attempt_at: Timestamp,
         certain_from: Timestamp,
     },
     Revoked {
         cause: Cause,
+        since: Timestamp,
+        ends_at: Option<Timestamp>,
         revoked_at: Timestamp,
         attempts: u32,
-        forced: bool,
+        proof: Proof,
     },
 }
 
@@ -173,6 +189,8 @@ impl Serialize for Lease {
             reserved_at: terms.reserved_at,
             issue_by: terms.issue_by,
             ends_by: terms.ends_by,
+            token: STANDARD_NO_PAD.encode(terms.token),
+            carrier: terms.carrier.map(|id| id.to_string()),
             revision: self.revision,
             state: State::of(&self.phase),
         };
@@ -183,8 +201,11 @@ impl Serialize for Lease {
 impl<'de> Deserialize<'de> for Lease {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let stored = Stored::deserialize(deserializer)?;
+        let id = |text: &str| LeaseId::parse(text).map_err(de::Error::custom);
+        let token = STANDARD_NO_PAD.decode(&stored.token).map_err(de::Error::custom)?;
+        let token = token.try_into().map_err(|_| de::Error::custom("a token's digest is short"))?;
         let terms = Terms {
-            id: LeaseId::parse(&stored.id).map_err(de::Error::custom)?,
+            id: id(&stored.id)?,
             owner: Identity { issuer: stored.issuer, subject: stored.subject },
             backend: stored.backend,
             role: stored.role,
@@ -193,6 +214,8 @@ impl<'de> Deserialize<'de> for Lease {
             reserved_at: stored.reserved_at,
             issue_by: stored.issue_by,
             ends_by: stored.ends_by,
+            token,
+            carrier: stored.carrier.as_deref().map(id).transpose()?,
         };
         let phase = stored.state.into_phase(terms).map_err(de::Error::custom)?;
         Ok(Self { revision: stored.revision, phase })
@@ -208,20 +231,26 @@ impl State {
                 activated_at: lease.activated_at,
                 expires_at: lease.expires_at,
                 renewals: lease.renewals,
+                renewable: lease.renewable,
+                revocable: lease.revocable,
             },
             Phase::Revoking(lease) => Self::Revoking {
                 handle: lease.handle.as_ref().map(text),
                 cause: lease.cause,
                 since: lease.since,
+                ends_at: lease.ends_at,
+                revocable: lease.revocable,
                 attempts: lease.attempts,
                 next_attempt_at: lease.next_attempt_at,
                 certain_from: lease.certain_from,
             },
             Phase::Revoked(lease) => Self::Revoked {
                 cause: lease.cause,
+                since: lease.since,
+                ends_at: lease.ends_at,
                 revoked_at: lease.revoked_at,
                 attempts: lease.attempts,
-                forced: lease.forced,
+                proof: lease.proof,
             },
         }
     }
@@ -229,17 +258,37 @@ impl State {
     fn into_phase(self, terms: Terms) -> Result<Phase, base64::DecodeError> {
         Ok(match self {
             Self::Reserved => Reserved { terms }.into(),
-            Self::Active { handle, activated_at, expires_at, renewals } => {
+            Self::Active { handle, activated_at, expires_at, renewals, renewable, revocable } => {
                 let handle = handle_of(&handle)?;
-                Active { terms, handle, activated_at, expires_at, renewals }.into()
-            }
-            Self::Revoking { handle, cause, since, attempts, next_attempt_at, certain_from } => {
-                let handle = handle.as_deref().map(handle_of).transpose()?;
-                Revoking { terms, handle, cause, since, attempts, next_attempt_at, certain_from }
+                Active { terms, handle, activated_at, expires_at, renewals, renewable, revocable }
                     .into()
             }
-            Self::Revoked { cause, revoked_at, attempts, forced } => {
-                Revoked { terms, cause, revoked_at, attempts, forced }.into()
+            Self::Revoking {
+                handle,
+                cause,
+                since,
+                ends_at,
+                revocable,
+                attempts,
+                next_attempt_at,
+                certain_from,
+            } => {
+                let handle = handle.as_deref().map(handle_of).transpose()?;
+                Revoking {
+                    terms,
+                    handle,
+                    cause,
+                    since,
+                    ends_at,
+                    revocable,
+                    attempts,
+                    next_attempt_at,
+                    certain_from,
+                }
+                .into()
+            }
+            Self::Revoked { cause, since, ends_at, revoked_at, attempts, proof } => {
+                Revoked { terms, cause, since, ends_at, revoked_at, attempts, proof }.into()
             }
         })
     }

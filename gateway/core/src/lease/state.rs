@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LANDING_MARGIN, REMEMBERED, RETRY_PAUSE};
+use super::{FINAL_SECOND, LANDING_MARGIN, REMEMBERED, RETRY_PAUSE};
 use crate::clock::Timestamp;
 use crate::error::Kind;
 use crate::id::{BackendName, LeaseId, PluginName, RoleName};
@@ -25,6 +25,11 @@ pub struct Terms {
     pub maker: Maker,
     /// How it is found if the answer was lost.
     pub recovery: Recovery,
+    /// SHA-256 of the token that asked for it: what is revoked when that token is.
+    pub token: [u8; 32],
+    /// The lease whose credential this one shares. One that shares has nothing of its own at the
+    /// backend.
+    pub carrier: Option<LeaseId>,
     /// When it was reserved.
     pub reserved_at: Timestamp,
     /// Until when the plugin may take to issue it. Activation after it is refused.
@@ -84,6 +89,10 @@ pub struct Issued {
     pub handle: SealedHandle,
     /// When the credential ends unless renewed.
     pub expires_at: Timestamp,
+    /// Whether the backend can extend it.
+    pub renewable: bool,
+    /// Whether the backend can end it before its time.
+    pub revocable: bool,
 }
 
 /// Why a lease is being ended.
@@ -104,6 +113,21 @@ pub enum Cause {
     Condemned,
 }
 
+impl Cause {
+    /// The name in records, and the trigger in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Owner => "owner",
+            Self::Operator => "operator",
+            Self::Cascade => "cascade",
+            Self::LostAnswer => "lost_answer",
+            Self::Condemned => "condemned",
+        }
+    }
+}
+
 /// A transition that the times do not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Illegal {
@@ -119,6 +143,9 @@ pub enum Illegal {
     /// Renewed to an earlier end.
     #[error("a renewal does not shorten a lease")]
     Shortens,
+    /// The backend cannot extend it.
+    #[error("the lease cannot be renewed")]
+    NotRenewable,
 }
 
 impl Illegal {
@@ -127,7 +154,9 @@ impl Illegal {
     pub const fn kind(self) -> Kind {
         match self {
             Self::TooLate => Kind::Unavailable,
-            Self::BeyondCeiling | Self::Expired | Self::Shortens => Kind::Conflict,
+            Self::BeyondCeiling | Self::Expired | Self::Shortens | Self::NotRenewable => {
+                Kind::Conflict
+            }
         }
     }
 
@@ -139,6 +168,7 @@ impl Illegal {
             Self::BeyondCeiling => "lease_beyond_ceiling",
             Self::Expired => "lease_expired",
             Self::Shortens => "lease_shortens",
+            Self::NotRenewable => "lease_not_renewable",
         }
     }
 }
@@ -157,6 +187,8 @@ pub struct Active {
     pub(super) activated_at: Timestamp,
     pub(super) expires_at: Timestamp,
     pub(super) renewals: u32,
+    pub(super) renewable: bool,
+    pub(super) revocable: bool,
 }
 
 /// To be ended, for as long as it takes.
@@ -166,7 +198,11 @@ pub struct Revoking {
     /// `None` if it was never activated: then it is found as [`Recovery`] says.
     pub(super) handle: Option<SealedHandle>,
     pub(super) cause: Cause,
+    /// When the intent was written down.
     pub(super) since: Timestamp,
+    /// When it would have ended unrevoked; `None` if it was never activated.
+    pub(super) ends_at: Option<Timestamp>,
+    pub(super) revocable: bool,
     pub(super) attempts: u32,
     pub(super) next_attempt_at: Timestamp,
     /// Before this, "not there" is no proof.
@@ -178,9 +214,30 @@ pub struct Revoking {
 pub struct Revoked {
     pub(super) terms: Terms,
     pub(super) cause: Cause,
+    /// When the intent was written down.
+    pub(super) since: Timestamp,
+    /// When it would have ended unrevoked; `None` if it was never activated.
+    pub(super) ends_at: Option<Timestamp>,
     pub(super) revoked_at: Timestamp,
     pub(super) attempts: u32,
-    pub(super) forced: bool,
+    /// Who or what answers for its being gone.
+    pub(super) proof: Proof,
+}
+
+/// Who or what answers for a credential's being gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// It was certainly never made.
+    NeverIssued,
+    /// The backend said that it has ended it.
+    Acknowledged,
+    /// The backend said so, and was asked again afterwards.
+    Verified,
+    /// It cannot be revoked, and its time is over.
+    RanOut,
+    /// An operator's word.
+    Forced,
 }
 
 /// What follows a revocation that succeeded.
@@ -215,24 +272,38 @@ impl Reserved {
             end if end > self.terms.ends_by => Illegal::BeyondCeiling,
             end if end <= now => Illegal::Expired,
             _ => {
-                let Issued { handle, expires_at } = issued;
-                let terms = self.terms;
-                return Ok(Active { terms, handle, activated_at: now, expires_at, renewals: 0 });
+                let Issued { handle, expires_at, renewable, revocable } = issued;
+                return Ok(Active {
+                    terms: self.terms,
+                    handle,
+                    activated_at: now,
+                    expires_at,
+                    renewals: 0,
+                    renewable,
+                    revocable,
+                });
             }
         };
         Err((Box::new(self), illegal))
     }
 
-    /// Nobody knows whether it was issued, or it was and must not stay: revoke it. `handle` if there
-    /// is one.
+    /// Nobody knows whether it was issued, or it was (`issued`) and must not stay: revoke it.
     #[must_use]
-    pub fn condemn(self, handle: Option<SealedHandle>, cause: Cause, now: Timestamp) -> Revoking {
-        let certain_from = self.last_landing();
+    pub fn condemn(self, issued: Option<Issued>, cause: Cause, now: Timestamp) -> Revoking {
+        let revocable = issued.as_ref().is_none_or(|issued| issued.revocable);
+        let ends_at = issued.as_ref().map(|issued| issued.expires_at);
+        let landed = self.last_landing();
+        let certain_from = match ends_at {
+            Some(ends_at) if !revocable => landed.max(ends_at),
+            Some(_) | None => landed,
+        };
         Revoking {
             terms: self.terms,
-            handle,
+            handle: issued.map(|issued| issued.handle),
             cause,
             since: now,
+            ends_at,
+            revocable,
             attempts: 0,
             next_attempt_at: now,
             certain_from,
@@ -242,8 +313,15 @@ impl Reserved {
     /// The request certainly never reached the backend: there is nothing to revoke.
     #[must_use]
     pub fn abandon(self, now: Timestamp) -> Revoked {
-        let (terms, cause) = (self.terms, Cause::LostAnswer);
-        Revoked { terms, cause, revoked_at: now, attempts: 0, forced: false }
+        Revoked {
+            terms: self.terms,
+            cause: Cause::LostAnswer,
+            since: now,
+            ends_at: None,
+            revoked_at: now,
+            attempts: 0,
+            proof: Proof::NeverIssued,
+        }
     }
 
     /// When a reservation of which nothing was heard is taken for perhaps issued.
@@ -283,20 +361,54 @@ impl Active {
         self.expires_at
     }
 
+    /// When it was activated.
+    #[must_use]
+    pub fn activated_at(&self) -> Timestamp {
+        self.activated_at
+    }
+
     /// How often it was renewed.
     #[must_use]
     pub fn renewals(&self) -> u32 {
         self.renewals
     }
 
+    /// Whether the backend can extend it.
+    #[must_use]
+    pub fn is_renewable(&self) -> bool {
+        self.renewable
+    }
+
+    /// Whether the backend can end it before its time.
+    #[must_use]
+    pub fn is_revocable(&self) -> bool {
+        self.revocable
+    }
+
+    /// Whether it may be asked of the backend at `now` to extend it. Asked before the backend is,
+    /// and again by [`Active::renew`].
+    ///
+    /// # Errors
+    /// [`Illegal::NotRenewable`], and [`Illegal::Expired`] from a second before its end: what the
+    /// backend answered could come after it.
+    pub fn may_renew(&self, now: Timestamp) -> Result<(), Illegal> {
+        if now.plus(FINAL_SECOND) >= self.expires_at {
+            return Err(Illegal::Expired);
+        }
+        if self.renewable { Ok(()) } else { Err(Illegal::NotRenewable) }
+    }
+
     /// Moves the end. `until` is the end that the backend has agreed to.
     ///
     /// # Errors
-    /// [`Illegal`] with the lease as it was, if it has expired (an expired lease never comes back:
-    /// its revocation may be under way), or `until` is beyond the permit or before the present end.
+    /// [`Illegal`] with the lease as it was, if it is about to expire or has (an expired lease never
+    /// comes back: its revocation may be under way), cannot be renewed, or `until` is beyond the
+    /// permit or before the present end.
     pub fn renew(self, until: Timestamp, now: Timestamp) -> Result<Self, (Box<Self>, Illegal)> {
+        if let Err(illegal) = self.may_renew(now) {
+            return Err((Box::new(self), illegal));
+        }
         let illegal = match until {
-            _ if now >= self.expires_at => Illegal::Expired,
             end if end > self.terms.ends_by => Illegal::BeyondCeiling,
             end if end < self.expires_at => Illegal::Shortens,
             _ => {
@@ -307,18 +419,27 @@ impl Active {
         Err((Box::new(self), illegal))
     }
 
-    /// Begins the end.
+    /// The same, wrapped anew.
+    #[must_use]
+    pub fn with_handle(self, handle: SealedHandle) -> Self {
+        Self { handle, ..self }
+    }
+
+    /// Begins the end. What the backend cannot end is over when its time is.
     #[must_use]
     pub fn revoke(self, cause: Cause, now: Timestamp) -> Revoking {
+        // What was seen to exist is gone once it is gone.
+        let certain_from = if self.revocable { now } else { now.max(self.expires_at) };
         Revoking {
             terms: self.terms,
             handle: Some(self.handle),
             cause,
             since: now,
+            ends_at: Some(self.expires_at),
+            revocable: self.revocable,
             attempts: 0,
-            next_attempt_at: now,
-            // It was seen to exist: once it is gone it is gone.
-            certain_from: now,
+            next_attempt_at: certain_from,
+            certain_from,
         }
     }
 }
@@ -342,6 +463,41 @@ impl Revoking {
         self.cause
     }
 
+    /// When the intent was written down.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// When it would have ended unrevoked; `None` if it was never activated.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.ends_at
+    }
+
+    /// When the next attempt is due.
+    #[must_use]
+    pub fn next_attempt_at(&self) -> Timestamp {
+        self.next_attempt_at
+    }
+
+    /// Whether the backend can do anything about it: it can end what was issued, or look for what may
+    /// have been. The rest ends by itself.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        match (&self.handle, self.terms.recovery) {
+            (Some(_), _) => self.revocable,
+            (None, Recovery::Named | Recovery::Listable) => true,
+            (None, Recovery::Expires { .. }) => false,
+        }
+    }
+
+    /// The same, wrapped anew.
+    #[must_use]
+    pub fn with_handle(self, handle: SealedHandle) -> Self {
+        Self { handle: Some(handle), ..self }
+    }
+
     /// Attempts so far.
     #[must_use]
     pub fn attempts(&self) -> u32 {
@@ -362,24 +518,33 @@ impl Revoking {
         Self { attempts, next_attempt_at, ..self }
     }
 
-    /// The backend says that it is gone, or not there.
+    /// The backend says that it is gone, or not there; `verified` if it was asked afterwards. For what
+    /// is not reachable: its time is over.
     #[must_use]
-    pub fn confirmed(self, now: Timestamp) -> Confirmed {
-        let attempts = self.attempts.saturating_add(1);
+    pub fn confirmed(self, verified: bool, now: Timestamp) -> Confirmed {
+        let attempts = self.attempts.saturating_add(u32::from(self.is_reachable()));
         if now < self.certain_from {
             let longest = now.plus(RETRY_PAUSE.1);
             let next_attempt_at = self.certain_from.min(longest);
             return Confirmed::LookAgain(Self { attempts, next_attempt_at, ..self });
         }
-        let Self { terms, cause, .. } = self;
-        Confirmed::Gone(Revoked { terms, cause, revoked_at: now, attempts, forced: false })
+        let proof = match self.is_reachable() {
+            false => Proof::RanOut,
+            true if verified => Proof::Verified,
+            true => Proof::Acknowledged,
+        };
+        Confirmed::Gone(Self { attempts, ..self }.over(proof, now))
     }
 
     /// An operator answers for its being gone.
     #[must_use]
     pub fn force(self, now: Timestamp) -> Revoked {
-        let Self { terms, attempts, .. } = self;
-        Revoked { terms, cause: Cause::Operator, revoked_at: now, attempts, forced: true }
+        Self { cause: Cause::Operator, ..self }.over(Proof::Forced, now)
+    }
+
+    fn over(self, proof: Proof, now: Timestamp) -> Revoked {
+        let Self { terms, cause, since, ends_at, attempts, .. } = self;
+        Revoked { terms, cause, since, ends_at, revoked_at: now, attempts, proof }
     }
 }
 
@@ -390,16 +555,40 @@ impl Revoked {
         &self.terms
     }
 
+    /// Why it was ended.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// When the intent was written down.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// When it would have ended unrevoked; `None` if it was never activated.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.ends_at
+    }
+
     /// When it was over.
     #[must_use]
     pub fn revoked_at(&self) -> Timestamp {
         self.revoked_at
     }
 
-    /// Whether an operator's word and not the backend's ended it.
+    /// Who or what answers for its being gone.
     #[must_use]
-    pub fn was_forced(&self) -> bool {
-        self.forced
+    pub fn proof(&self) -> Proof {
+        self.proof
+    }
+
+    /// How many attempts it took.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// When the record may be deleted.

@@ -30,6 +30,8 @@ fn terms(recovery: Recovery) -> Terms {
         reserved_at: at(0),
         issue_by: at(30),
         ends_by: at(1800),
+        token: [7; 32],
+        carrier: None,
     }
 }
 
@@ -38,7 +40,8 @@ fn reserved() -> Reserved {
 }
 
 fn issued(seconds: i64) -> Issued {
-    Issued { handle: SealedHandle::from_wrapped(vec![1, 2, 3]), expires_at: at(seconds) }
+    let handle = SealedHandle::from_wrapped(vec![1, 2, 3]);
+    Issued { handle, expires_at: at(seconds), renewable: true, revocable: true }
 }
 
 fn active() -> Active {
@@ -65,7 +68,8 @@ fn a_renewal_moves_the_end_within_the_permit_and_never_wakes_the_dead() {
     for (until, now, expected) in [
         (1200, 10, None),
         (600, 10, None),
-        (1800, 599, None),
+        (1800, 598, None),
+        (1800, 599, Some(Illegal::Expired)),
         (1801, 10, Some(Illegal::BeyondCeiling)),
         (599, 10, Some(Illegal::Shortens)),
         (1200, 600, Some(Illegal::Expired)),
@@ -92,19 +96,74 @@ fn a_lost_answer_is_looked_for_until_it_can_no_longer_land() {
         [(Recovery::Named, landing), (Recovery::Listable, landing), (day, landing + 86_400)]
     {
         let condemned = Reserved::new(terms(recovery)).condemn(None, Cause::LostAnswer, at(31));
-        let Confirmed::LookAgain(again) = condemned.clone().confirmed(at(32)) else {
+        let Confirmed::LookAgain(again) = condemned.clone().confirmed(true, at(32)) else {
             panic!("{recovery:?}: not there does not yet mean gone");
         };
         assert!(again.next_attempt_at > at(32) && again.next_attempt_at <= at(certain_from));
-        assert!(matches!(again.confirmed(at(certain_from)), Confirmed::Gone(_)));
+        assert!(matches!(again.confirmed(true, at(certain_from)), Confirmed::Gone(_)));
     }
 }
 
 #[test]
 fn what_was_seen_to_exist_is_gone_when_it_is_gone() {
     let revoking = active().revoke(Cause::Owner, at(10));
-    let Confirmed::Gone(revoked) = revoking.confirmed(at(11)) else { panic!("still there") };
-    assert_eq!((revoked.revoked_at(), revoked.was_forced()), (at(11), false));
+    let Confirmed::Gone(revoked) = revoking.confirmed(true, at(11)) else { panic!("still there") };
+    assert_eq!((revoked.revoked_at(), revoked.proof()), (at(11), Proof::Verified));
+}
+
+#[test]
+fn what_cannot_be_revoked_is_over_when_its_time_is() {
+    let token = Issued { revocable: false, ..issued(600) };
+    let active = reserved().activate(token, at(5)).unwrap();
+    let revoking = active.revoke(Cause::Owner, at(10));
+    assert!(!revoking.is_reachable());
+    assert_eq!(revoking.next_attempt_at(), at(600));
+    assert!(matches!(revoking.clone().confirmed(false, at(599)), Confirmed::LookAgain(_)));
+    let Confirmed::Gone(revoked) = revoking.confirmed(false, at(600)) else {
+        panic!("still there")
+    };
+    assert_eq!(revoked.proof(), Proof::RanOut);
+}
+
+#[test]
+fn counts_change_when_a_lease_begins_and_when_it_is_over() {
+    let begun = Lease::begin(reserved());
+    let counted = index::changes(None, Some(&begun)).count;
+    assert_eq!(counted.len(), 3);
+    assert!(counted.iter().all(|(_, by)| *by == 1));
+    let active = Lease::following(1, active());
+    assert_eq!(index::changes(Some(&begun), Some(&active)).count, []);
+    let revoked = Lease::following(2, reserved().abandon(at(9)));
+    let returned = index::changes(Some(&active), Some(&revoked)).count;
+    assert!(returned.iter().all(|(_, by)| *by == -1) && returned.len() == 3);
+    assert_eq!(index::changes(Some(&revoked), None).count, []);
+}
+
+#[test]
+fn an_order_means_what_was_reserved_before_it() {
+    let order = |scope, seconds| Order {
+        scope,
+        cause: Cause::Cascade,
+        reserved_until: at(seconds),
+        given_at: at(seconds),
+    };
+    let terms = terms(Recovery::Named);
+    for scope in [
+        Scope::Everything,
+        Scope::Backend(terms.backend.clone()),
+        Scope::Role { backend: terms.backend.clone(), role: terms.role.clone() },
+        Scope::Issuer(terms.owner.issuer.clone()),
+        Scope::of(&terms.owner),
+        Scope::Token { digest: terms.token },
+    ] {
+        assert!(order(scope.clone(), 0).covers(&terms), "{scope}");
+        assert!(!order(scope.clone(), -1).covers(&terms), "{scope}");
+        let (place, prefix) = scope.span();
+        let entries = index::entries(&Lease::begin(reserved()));
+        let found = |(at, key): &(index::Place, Vec<u8>)| *at == place && key.starts_with(&prefix);
+        assert!(place == index::Place::State || entries.iter().any(found), "{scope}");
+    }
+    assert!(!Scope::Token { digest: [8; 32] }.covers(&terms));
 }
 
 #[test]
@@ -172,10 +231,7 @@ fn step(phase: Phase, event: &Event, now: Timestamp) -> Phase {
     match (phase, event) {
         (Phase::Reserved(lease), Event::Activate(end)) => match lease.activate(issued(*end), now) {
             Ok(active) => active.into(),
-            Err((lease, _)) => {
-                let handle = Some(issued(0).handle);
-                lease.condemn(handle, Cause::Condemned, now).into()
-            }
+            Err((lease, _)) => lease.condemn(Some(issued(0)), Cause::Condemned, now).into(),
         },
         (Phase::Reserved(lease), Event::Revoke) => {
             lease.condemn(None, Cause::LostAnswer, now).into()
@@ -188,7 +244,7 @@ fn step(phase: Phase, event: &Event, now: Timestamp) -> Phase {
         (Phase::Active(lease), Event::Revoke) => lease.revoke(Cause::Owner, now).into(),
         (Phase::Revoking(lease), Event::Fail) => lease.failed(now).into(),
         (Phase::Revoking(lease), Event::Force) => lease.force(now).into(),
-        (Phase::Revoking(lease), Event::Confirm) => match lease.confirmed(now) {
+        (Phase::Revoking(lease), Event::Confirm) => match lease.confirmed(true, now) {
             Confirmed::Gone(revoked) => revoked.into(),
             Confirmed::LookAgain(again) => again.into(),
         },
@@ -245,8 +301,15 @@ proptest! {
     #[test]
     fn the_due_index_sorts_by_time(one in 0..i64::MAX / 2, other in 0..i64::MAX / 2) {
         let id = LeaseId::new(at(0), 1);
-        let key = |millis| index::due_key(Timestamp::from_millis(millis), id);
+        let pg = BackendName::parse("pg").unwrap();
+        let key = |millis| index::due_key(&pg, Timestamp::from_millis(millis), id);
         prop_assert_eq!(key(one).cmp(&key(other)), one.cmp(&other));
         prop_assert_eq!(index::lease_of(&key(one)), Some(id));
+        let due = Some((pg.clone(), Timestamp::from_millis(one)));
+        prop_assert_eq!(index::due_of(&key(one)), due);
+        prop_assert!(key(one) < index::behind(&pg));
+        let next = BackendName::parse("pg-a").unwrap();
+        let later = index::due_key(&next, Timestamp::from_millis(0), id);
+        prop_assert!(later > index::behind(&pg));
     }
 }
