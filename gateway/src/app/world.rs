@@ -131,7 +131,7 @@ pub fn bundle(config: &Config) -> Result<Bundle, StartError> {
 
 /// What policies can speak of.
 fn vocabulary(config: &Config) -> Vocabulary {
-    let backends = config.backends.keys().map(|name| (name.clone(), BackendTerms::default()));
+    let backends = config.backends.iter().map(|(name, backend)| (name.clone(), terms(backend)));
     let targets = config.targets.iter().map(|(name, target)| (name.clone(), Some(target.ttl)));
     let issuers = config.issuers.iter().map(|(alias, issuer)| {
         let attributes = issuer.rules.attributes.rules();
@@ -147,6 +147,11 @@ fn vocabulary(config: &Config) -> Vocabulary {
         ttl_max: config.policies.ttl_max,
         max_unscoped: usize::try_from(config.policies.unscoped_cap).unwrap_or(usize::MAX),
     }
+}
+
+fn terms(backend: &config::Backend) -> BackendTerms {
+    let roles = backend.roles.iter().map(|(name, role)| (name.clone(), Some(role.ttl_max)));
+    BackendTerms { ttl_max: backend.ttl_max, roles: roles.collect() }
 }
 
 fn policy_type(kind: AttributeType) -> PolicyType {

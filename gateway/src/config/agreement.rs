@@ -151,6 +151,10 @@ pub(super) fn secrets(config: &Config) -> Vec<(String, &SecretRef)> {
     for (key, tls) in client_certificates(config) {
         secrets.push((key, &tls.key));
     }
+    secrets.extend(config.backends.iter().filter_map(|(name, backend)| {
+        let database = backend.database.as_ref()?;
+        Some((format!("backends.{name}.database.password"), &database.password))
+    }));
     secrets
 }
 

@@ -1,11 +1,13 @@
 //! `[backends.*]` and `[targets.*]`: plugins put to use.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use symbolon_core::id::{PluginName, TargetName};
+use symbolon_core::id::{PluginName, RoleName, TargetName};
 
 use super::cursor::{Block, Value};
+use super::database::{Database, Role, quota, ttl};
 use super::egress::Egress;
 use super::fault::Problem;
 use super::parse;
@@ -27,6 +29,14 @@ pub struct Backend {
     pub credentials: Option<Credentials>,
     /// What a call may take.
     pub limits: CallLimits,
+    /// The database to which the host logs in for it.
+    pub database: Option<Database>,
+    /// What it issues.
+    pub roles: BTreeMap<RoleName, Role>,
+    /// How long anything it issues may last, whatever a role says.
+    pub ttl_max: Option<Duration>,
+    /// Most leases at a time, over all roles.
+    pub max_leases: Option<u64>,
 }
 
 /// A configured token exchange.
@@ -160,7 +170,21 @@ impl Backend {
         let egress = block.blocks("egress", Egress::read);
         let credentials = credentials(block, &egress);
         let limits = block.section("limits", CallLimits::read);
-        Some(Self { plugin: plugin?, settings, egress, credentials, limits: limits? })
+        let database = block.child("database", Database::read);
+        let ttl_max = block.optional("ttl_max", ttl);
+        let roles = block.entries("roles", parse::chosen_name, |role| Role::read(role, ttl_max));
+        let max_leases = block.optional("max_leases", quota);
+        Some(Self {
+            plugin: plugin?,
+            settings,
+            egress,
+            credentials,
+            limits: limits?,
+            database,
+            roles,
+            ttl_max,
+            max_leases,
+        })
     }
 }
 
@@ -220,7 +244,8 @@ fn digest(value: &Value<'_>) -> Result<String, Problem> {
     })
 }
 
-fn settings(block: &mut Block<'_>) -> Settings {
+/// What a plugin is told, at the key `config` of `block`.
+pub(super) fn settings(block: &mut Block<'_>) -> Settings {
     let object = |value: &Value<'_>| match value.toml.is_table() {
         true => parse::json(value),
         false => Err(value.expected("a table")),

@@ -16,6 +16,7 @@ mod agreement;
 mod backends;
 mod base;
 mod cursor;
+mod database;
 mod diff;
 mod egress;
 mod environment;
@@ -44,6 +45,7 @@ pub use self::backends::{
 pub use self::base::{
     Admin, Assertions, Audit, Limits, LogFormat, Plugins, Rate, Seal, Store, Telemetry,
 };
+pub use self::database::{Database, DatabaseTls, Role};
 pub use self::diff::{Change, ChangeKind, diff};
 pub use self::egress::{Egress, Reach, Scheme};
 pub use self::environment::variable;

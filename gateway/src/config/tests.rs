@@ -224,6 +224,110 @@ fn what_does_not_agree_is_refused() {
     }
 }
 
+const DATABASE: &str = "[backends.db]\nplugin = \"postgresql\"\ndatabase = { host = \"db.internal\", name = \"app\", user = \"symbolon\", password = \"env:P\"";
+
+#[test]
+fn a_database_and_its_roles_have_the_documented_defaults() {
+    let text = format!(
+        "{DATABASE} }}\nttl_max = \"20m\"\n[backends.db.roles.plain]\n[backends.db.roles.short]\nttl_max = \"5m\"\n[backends.db.roles.long]\nttl = \"15m\"\nmax_leases = 3\nshared = true\nconfig = {{ member_of = \"app\" }}\n"
+    );
+    let config = with(&text).unwrap();
+    let backend = &config.backends["db"];
+    let database = backend.database.as_ref().unwrap();
+    assert_eq!((database.port, database.connections), (5432, 8));
+    assert_eq!(database.tls, DatabaseTls::VerifyFull);
+    assert!(database.addresses.is_empty() && database.resolve.is_none() && database.ca.is_none());
+    let minutes = |role: &str| {
+        let role = &backend.roles[role];
+        (role.ttl.as_secs() / 60, role.ttl_max.as_secs() / 60)
+    };
+    assert_eq!([minutes("plain"), minutes("short"), minutes("long")], [(20, 30), (5, 5), (15, 30)]);
+    let long = &backend.roles["long"];
+    assert_eq!((long.max_leases, long.shared), (Some(3), true));
+    assert_eq!(*long.settings.as_json(), serde_json::json!({ "member_of": "app" }));
+    assert_eq!((backend.max_leases, config.limits.leases_per_principal), (None, 1000));
+    let secrets: Vec<String> = config.secrets().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(secrets, ["seal.key", "backends.db.database.password"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_database_or_role_is_named() {
+    let long = "n".repeat(64);
+    let role =
+        |keys: &str| format!("[backends.db]\nplugin = \"p\"\n[backends.db.roles.r]\n{keys}\n");
+    for (addition, expected) in [
+        (
+            "[backends.db]\nplugin = \"p\"\n[backends.db.database]\n".to_owned(),
+            "backends.db.database.host: is missing|backends.db.database.name: is missing|backends.db.database.user: is missing|backends.db.database.password: is missing",
+        ),
+        (
+            format!("{DATABASE}, tls = \"disable\" }}\n"),
+            "backends.db.database.tls: a database is only reached without TLS on loopback",
+        ),
+        (
+            format!(
+                "{DATABASE}, tls = \"disable\", addresses = [\"127.0.0.1\", \"10.0.0.0/8\"] }}\n"
+            ),
+            "backends.db.database.tls: a database is only reached without TLS on loopback",
+        ),
+        (
+            format!(
+                "{DATABASE}, tls = \"disable\", addresses = [\"127.0.0.1\"], resolve = \"10.0.0.1:5432\" }}\n"
+            ),
+            "backends.db.database.tls: a database is only reached without TLS on loopback",
+        ),
+        (
+            format!("{DATABASE}, tls = \"prefer\" }}\n"),
+            "backends.db.database.tls: expected one of `verify-full`, `disable`",
+        ),
+        (
+            format!("{DATABASE}, connections = 0 }}\n"),
+            "backends.db.database.connections: expected an integer from 1 to 1000",
+        ),
+        (
+            format!("{DATABASE}, resolve = \"db:5432\" }}\n"),
+            "backends.db.database.resolve: `db:5432` is not an address with a port",
+        ),
+        (
+            DATABASE.replace("symbolon", &long) + " }\n",
+            "backends.db.database.user: is longer than 63 bytes",
+        ),
+        (
+            role("ttl = \"31m\"\nttl_max = \"30m\""),
+            "backends.db.roles.r.ttl: is longer than `ttl_max`",
+        ),
+        (
+            "[backends.db]\nplugin = \"p\"\nttl_max = \"5m\"\nroles = { r = { ttl = \"6m\" } }\n"
+                .to_owned(),
+            "backends.db.roles.r.ttl: is longer than the backend's `ttl_max`",
+        ),
+        (role("ttl = \"2d\""), "backends.db.roles.r.ttl: must be from 1s to 1day"),
+        (
+            role("max_leases = 0"),
+            "backends.db.roles.r.max_leases: expected an integer from 1 to 100000000",
+        ),
+        (role("config = 1"), "backends.db.roles.r.config: expected a table, found an integer"),
+        (
+            "[backends.db]\nplugin = \"p\"\nroles = { R = { } }\n".to_owned(),
+            "backends.db.roles.R: `R` is not a name: use 1 to 63 of a-z, 0-9 and `-`, beginning with a letter and not ending with `-`",
+        ),
+        (
+            "[limits]\nleases_per_principal = 0\n".to_owned(),
+            "limits.leases_per_principal: expected an integer from 1 to 100000000",
+        ),
+    ] {
+        assert_eq!(complaints(&addition).join("|"), expected, "{addition}");
+    }
+}
+
+#[test]
+fn loopback_alone_may_do_without_tls() {
+    let text = format!(
+        "{DATABASE}, tls = \"disable\", addresses = [\"127.0.0.0/8\", \"::1\"], resolve = \"127.0.0.1:5433\" }}\n"
+    );
+    assert!(with(&text).is_ok());
+}
+
 #[test]
 fn chains_of_targets_that_end_are_accepted() {
     let text = format!(
@@ -242,6 +346,7 @@ fn a_literal_is_refused_in_every_secret_place_and_never_shown() {
         backend(&format!("bearer = \"{LITERAL}\"")),
         backend(&format!("header = {{ name = \"x\", value = \"{LITERAL}\" }}")),
         backend(&format!("basic = {{ user = \"u\", password = \"{LITERAL}\" }}")),
+        DATABASE.replace("env:P", LITERAL) + " }\n",
         backend(&format!(
             "sigv4 = {{ access_key_id = \"{LITERAL}\", secret_access_key = \"{LITERAL}\", session_token = \"{LITERAL}\", region = \"r\", service = \"s\" }}"
         )),
