@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::id::{BackendName, RoleName, TargetName};
+use crate::id::{BackendName, LeaseId, RoleName, TargetName};
 use crate::path::SecretPath;
 
 /// One operation on one thing.
@@ -35,6 +35,25 @@ impl Ask {
     pub fn list(backend: BackendName, folder: Option<SecretPath>) -> Self {
         let resource = Resource::Folder { backend, folder };
         Self { action: Action::List, resource, version: None, ttl: None }
+    }
+
+    /// Asks for a credential of a role.
+    #[must_use]
+    pub fn issue(backend: BackendName, role: RoleName, ttl: Option<Duration>) -> Self {
+        let resource = Resource::Role { backend, role };
+        Self { action: Action::Issue, resource, version: None, ttl }
+    }
+
+    /// Asks to see (`list`), renew or revoke a lease.
+    #[must_use]
+    pub fn of_lease(action: Action, lease: LeaseId, ttl: Option<Duration>) -> Self {
+        Self { action, resource: Resource::Lease(lease), version: None, ttl }
+    }
+
+    /// Asks for the asker's own leases.
+    #[must_use]
+    pub fn leases() -> Self {
+        Self { action: Action::List, resource: Resource::Leases, version: None, ttl: None }
     }
 }
 
@@ -116,6 +135,10 @@ pub enum Resource {
     },
     /// A token-exchange target.
     Target(TargetName),
+    /// A lease, of whatever it is. Policies speak of the role or target that it was issued for.
+    Lease(LeaseId),
+    /// The leases of whoever asks.
+    Leases,
     /// The gateway itself, as the thing that is administered.
     Gateway,
 }
@@ -128,12 +151,13 @@ impl Resource {
             Self::Secret { backend, .. }
             | Self::Folder { backend, .. }
             | Self::Role { backend, .. } => Some(backend),
-            Self::Target(_) | Self::Gateway => None,
+            Self::Target(_) | Self::Lease(_) | Self::Leases | Self::Gateway => None,
         }
     }
 }
 
-/// As operators write it: `backend/path`, `backend/` for the top, `target:name`, `gateway`.
+/// As operators write it: `backend/path`, `backend/` for the top, `target:name`, `lease:id`, `leases`,
+/// `gateway`.
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -142,6 +166,8 @@ impl fmt::Display for Resource {
             Self::Folder { backend, folder: None } => write!(f, "{backend}/"),
             Self::Role { backend, role } => write!(f, "{backend}/{role}"),
             Self::Target(target) => write!(f, "target:{target}"),
+            Self::Lease(lease) => write!(f, "lease:{lease}"),
+            Self::Leases => f.write_str("leases"),
             Self::Gateway => f.write_str("gateway"),
         }
     }

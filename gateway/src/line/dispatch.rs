@@ -152,9 +152,11 @@ async fn deliver(
             let listing = generation.list(context, folder.as_ref(), page.0.as_deref());
             Ok(Delivery::Listing(Box::pin(listing).await?))
         }
-        Resource::Role { .. } | Resource::Target(_) | Resource::Gateway => {
-            Err(Undelivered::Unsupported)
-        }
+        Resource::Role { .. }
+        | Resource::Target(_)
+        | Resource::Lease(_)
+        | Resource::Leases
+        | Resource::Gateway => Err(Undelivered::Unsupported),
     }
 }
 

@@ -256,6 +256,8 @@ fn listing_view<'a>(
         | Resource::Secret { .. }
         | Resource::Role { .. }
         | Resource::Target(_)
+        | Resource::Lease(_)
+        | Resource::Leases
         | Resource::Gateway => String::new(),
     };
     let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -89,8 +89,8 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Every lane. What has a lease (a role's credential, a target's token) can be renewed and
-    /// revoked; the top of a backend is listed like a folder.
-    pub(super) const ALL: [Self; 10] = [
+    /// revoked, and the leases themselves listed; the top of a backend is listed like a folder.
+    pub(super) const ALL: [Self; 12] = [
         Self::new(Action::Read, Kind::Secret),
         Self::new(Action::Issue, Kind::Role),
         Self::new(Action::Exchange, Kind::Target),
@@ -100,6 +100,8 @@ impl Lane {
         Self::new(Action::Revoke, Kind::Target),
         Self::new(Action::List, Kind::Folder),
         Self::new(Action::List, Kind::Backend),
+        Self::new(Action::List, Kind::Role),
+        Self::new(Action::List, Kind::Target),
         Self::new(Action::Administer, Kind::Gateway),
     ];
 

@@ -122,6 +122,9 @@ impl Entity {
             Resource::Folder { backend, folder: None } => (Kind::Backend, backend.to_string()),
             Resource::Role { backend, role } => (Kind::Role, format!("{backend}/{role}")),
             Resource::Target(target) => (Kind::Target, target.to_string()),
+            // Never asked: a lease is asked about as what it was issued for.
+            Resource::Lease(lease) => (Kind::Role, lease.to_string()),
+            Resource::Leases => (Kind::Role, String::new()),
             Resource::Gateway => (Kind::Gateway, String::from("gateway")),
         };
         Self { kind, id }

@@ -110,6 +110,8 @@ impl Vocabulary {
             }
             Resource::Target(target) => self.targets.contains_key(target),
             Resource::Gateway => true,
+            // A lease is decided about as what it was issued for; by itself it is nothing.
+            Resource::Lease(_) | Resource::Leases => false,
         }
     }
 
@@ -121,7 +123,11 @@ impl Vocabulary {
                 backend.and_then(|terms| terms.roles.get(role).copied().flatten())
             }
             Resource::Target(target) => self.targets.get(target).copied().flatten(),
-            Resource::Secret { .. } | Resource::Folder { .. } | Resource::Gateway => None,
+            Resource::Secret { .. }
+            | Resource::Folder { .. }
+            | Resource::Lease(_)
+            | Resource::Leases
+            | Resource::Gateway => None,
         };
         let of_backend = backend.and_then(|terms| terms.ttl_max);
         [own, of_backend].into_iter().flatten().fold(self.ttl_max, Duration::min)
