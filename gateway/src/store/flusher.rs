@@ -153,15 +153,7 @@ impl Group {
     fn admit(&mut self, trees: &Trees, job: Job) -> Result<(), sled::Error> {
         let mut broken = None;
         for (key, expectation) in &job.transaction.expectations {
-            let holds = match self.staged.get(key) {
-                Some(Write::Put(value)) => expectation.holds(Some(value)),
-                Some(Write::Delete) => expectation.holds(None),
-                None => {
-                    let found = trees.of(key.namespace().tree()).get(key.encoded())?;
-                    expectation.holds(found.as_deref())
-                }
-            };
-            if !holds {
+            if !self.with_current(trees, key, |found| expectation.holds(found))? {
                 broken = Some(key.clone());
                 break;
             }
@@ -169,11 +161,36 @@ impl Group {
         match broken {
             Some(key) => self.refused.push((job.answer, StoreError::Conflict(key))),
             None => {
-                self.staged.extend(job.transaction.writes);
+                for (key, write) in job.transaction.writes {
+                    let write = match write {
+                        Write::Add(_) => {
+                            self.with_current(trees, &key, |found| write.clone().over(found))?
+                        }
+                        Write::Put(_) | Write::Delete => write,
+                    };
+                    self.staged.insert(key, write);
+                }
                 self.accepted.push(job.answer);
             }
         }
         Ok(())
+    }
+
+    /// What is under `key` after the transactions before, shown to `look`.
+    fn with_current<T>(
+        &self,
+        trees: &Trees,
+        key: &Key,
+        look: impl FnOnce(Option<&[u8]>) -> T,
+    ) -> Result<T, sled::Error> {
+        match self.staged.get(key) {
+            Some(Write::Put(value)) => Ok(look(Some(value))),
+            Some(Write::Delete | Write::Add(_)) => Ok(look(None)),
+            None => {
+                let found = trees.of(key.namespace().tree()).get(key.encoded())?;
+                Ok(look(found.as_deref()))
+            }
+        }
     }
 
     fn apply(&mut self, trees: &Trees) -> Result<(), sled::Error> {
@@ -206,6 +223,8 @@ fn batch(writes: Vec<(Key, Write)>) -> sled::Batch {
         match write {
             Write::Put(value) => batch.insert(key.encoded(), value),
             Write::Delete => batch.remove(key.encoded()),
+            // Resolved when the transaction was admitted.
+            Write::Add(_) => {}
         }
     }
     batch

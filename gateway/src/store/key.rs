@@ -14,10 +14,13 @@
 //! | `once/due/` | time (8, big-endian), issuer, 0, digest (32) | empty |
 //! | `audit/` | name of the chain | last anchored head |
 //! | `lease/state/` | lease id (16) | the lease |
-//! | `lease/due/` | time (8), lease id (16) | empty |
+//! | `lease/due/` | backend, 0, time (8), lease id (16) | empty |
 //! | `lease/owner/` | issuer, 0, SHA-256 of the subject (32), lease id (16) | empty |
 //! | `lease/backend/` | backend, 0, role, 0, lease id (16) | empty |
-//! | `lease/quota/` | kind of quota, 0, whose | count |
+//! | `lease/token/` | digest of the token (32), lease id (16) | empty |
+//! | `lease/quota/` | kind of quota, 0, whose | count (8) |
+//! | `lease/order/` | order id (16) | an order to end many leases |
+//! | `lease/damaged/` | lease id (16) | a record that could not be read, as it was |
 //! | `session/` | digest of the token (32) | opaque session of the Vault face |
 //! | `sealed/` (own tree) | owner's id | kept secret, wrapped under the seal |
 //!
@@ -51,8 +54,14 @@ pub enum Namespace {
     LeaseOwner,
     /// Leases by backend and role.
     LeaseBackend,
+    /// Leases by the token that asked for them.
+    LeaseToken,
     /// Counts of live leases.
     LeaseQuota,
+    /// Orders to end many leases.
+    LeaseOrder,
+    /// Records of leases that could not be read.
+    LeaseDamaged,
     /// Opaque sessions of the Vault face.
     Session,
     /// Kept secrets.
@@ -84,7 +93,10 @@ impl Namespace {
             Self::LeaseDue => "lease/due/",
             Self::LeaseOwner => "lease/owner/",
             Self::LeaseBackend => "lease/backend/",
+            Self::LeaseToken => "lease/token/",
             Self::LeaseQuota => "lease/quota/",
+            Self::LeaseOrder => "lease/order/",
+            Self::LeaseDamaged => "lease/damaged/",
             Self::Session => "session/",
             Self::Sealed => "sealed/",
         }
@@ -104,7 +116,10 @@ impl Namespace {
             | Self::LeaseDue
             | Self::LeaseOwner
             | Self::LeaseBackend
+            | Self::LeaseToken
             | Self::LeaseQuota
+            | Self::LeaseOrder
+            | Self::LeaseDamaged
             | Self::Session => Tree::Ledger,
         }
     }
@@ -222,7 +237,7 @@ fn encode(namespace: Namespace, tail: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const ALL: [Namespace; 14] = [
+    const ALL: [Namespace; 17] = [
         Namespace::Meta,
         Namespace::Key,
         Namespace::Epoch,
@@ -234,7 +249,10 @@ mod tests {
         Namespace::LeaseDue,
         Namespace::LeaseOwner,
         Namespace::LeaseBackend,
+        Namespace::LeaseToken,
         Namespace::LeaseQuota,
+        Namespace::LeaseOrder,
+        Namespace::LeaseDamaged,
         Namespace::Session,
         Namespace::Sealed,
     ];

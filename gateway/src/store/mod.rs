@@ -37,7 +37,7 @@ pub use counters::Reading;
 pub use embedded::{Options, SledStore};
 pub use error::{OpenError, StoreError};
 pub use key::{Key, Namespace, Span};
-pub use transaction::{Expectation, Transaction, Write};
+pub use transaction::{Expectation, Transaction, Write, count_of};
 
 /// A boxed future, so that the trait can stand behind `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -213,3 +213,42 @@ fn migrations_run_in_order_and_only_once() {
     let gap = format::settle(directory.path(), &trees, 4, STEPS).unwrap_err();
     assert!(matches!(gap, OpenError::NoUpgrade { found: 3, .. }), "{gap:?}");
 }
+
+#[tokio::test]
+async fn counts_are_exact_under_many_adders_and_never_pass_their_limit() {
+    let directory = TempDir::new().unwrap();
+    let store = Arc::new(open(&directory));
+    let (key, limit) = (Namespace::LeaseQuota.key("principal\0x"), 40);
+    let mut adders = JoinSet::new();
+    for n in 0..64_u32 {
+        let (store, key) = (store.clone(), key.clone());
+        adders.spawn(async move {
+            let write = Transaction::new().expect_below(key.clone(), limit).add(key.clone(), 1);
+            store.commit(write.put(meta(&n.to_string()), Vec::new())).await
+        });
+    }
+    let outcomes = adders.join_all().await;
+    let refused = Err(StoreError::Conflict(key.clone()));
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 40);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == refused).count(), 24);
+    assert_eq!(store.get(&key).await.unwrap(), Some(40_u64.to_be_bytes().to_vec()));
+    for _ in 0..40 {
+        store.commit(Transaction::new().add(key.clone(), -1)).await.unwrap();
+    }
+    assert_eq!(store.get(&key).await, Ok(None), "a count of zero takes no room");
+    store.commit(Transaction::new().add(key.clone(), -1)).await.unwrap();
+    assert_eq!(store.get(&key).await, Ok(None), "a count does not fall below zero");
+}
+
+#[tokio::test]
+async fn a_damaged_count_lets_nothing_begin_and_does_not_stop_what_ends() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory);
+    let key = Namespace::LeaseQuota.key("principal\0x");
+    store.commit(Transaction::new().put(key.clone(), b"?".to_vec())).await.unwrap();
+    let begin = Transaction::new().expect_below(key.clone(), u64::MAX).add(key.clone(), 1);
+    assert_eq!(store.commit(begin).await, Err(StoreError::Conflict(key.clone())));
+    let end = Transaction::new().add(key.clone(), -1).put(meta("ended"), Vec::new());
+    store.commit(end).await.unwrap();
+    assert_eq!(store.get(&key).await, Ok(Some(b"?".to_vec())));
+}

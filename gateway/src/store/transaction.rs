@@ -15,6 +15,8 @@ pub enum Expectation {
     Present,
     /// Exactly this is under the key.
     Equals(Vec<u8>),
+    /// The count under the key is below this. Nothing there counts as zero.
+    Below(u64),
 }
 
 impl Expectation {
@@ -23,7 +25,18 @@ impl Expectation {
             Self::Absent => found.is_none(),
             Self::Present => found.is_some(),
             Self::Equals(value) => found == Some(value.as_slice()),
+            // What is no count is not below anything.
+            Self::Below(limit) => count_of(found).is_some_and(|count| count < *limit),
         }
+    }
+}
+
+/// The count in a value: eight bytes, big-endian; zero if there is none.
+#[must_use]
+pub fn count_of(found: Option<&[u8]>) -> Option<u64> {
+    match found {
+        None => Some(0),
+        Some(bytes) => bytes.try_into().ok().map(u64::from_be_bytes),
     }
 }
 
@@ -34,6 +47,22 @@ pub enum Write {
     Put(Vec<u8>),
     /// Removes it; removing what is not there is no error.
     Delete,
+    /// Adds to the count under the key. Transactions that add to one count do not conflict, as those
+    /// would that read and replace it.
+    Add(i64),
+}
+
+impl Write {
+    /// The write that this one comes to where `found` is under the key: a count that reaches zero is
+    /// removed, one that is damaged stays as it is (nothing is below it, so that nothing is added).
+    pub(super) fn over(self, found: Option<&[u8]>) -> Self {
+        let Self::Add(by) = self else { return self };
+        match count_of(found).map(|count| count.saturating_add_signed(by)) {
+            Some(0) => Self::Delete,
+            Some(count) => Self::Put(count.to_be_bytes().to_vec()),
+            None => found.map_or(Self::Delete, |bytes| Self::Put(bytes.to_vec())),
+        }
+    }
 }
 
 /// Expectations and writes. The later of two writes to one key wins.
@@ -76,6 +105,24 @@ impl Transaction {
         self.expect(key, found.map_or(Expectation::Absent, Expectation::Equals))
     }
 
+    /// Expects that the count under `key` is below `limit`.
+    pub fn expect_below(self, key: Key, limit: u64) -> Self {
+        self.expect(key, Expectation::Below(limit))
+    }
+
+    /// Adds `by` to the count under `key`.
+    pub fn add(mut self, key: Key, by: i64) -> Self {
+        self.writes.push((key, Write::Add(by)));
+        self
+    }
+
+    /// What `other` expects and writes, too.
+    pub fn and(mut self, other: Self) -> Self {
+        self.expectations.extend(other.expectations);
+        self.writes.extend(other.writes);
+        self
+    }
+
     /// Sets `key` to `value`.
     pub fn put(mut self, key: Key, value: Vec<u8>) -> Self {
         self.writes.push((key, Write::Put(value)));
@@ -113,6 +160,6 @@ impl Transaction {
 fn too_long(write: &Write) -> bool {
     match write {
         Write::Put(value) => value.len() > MAX_VALUE_BYTES,
-        Write::Delete => false,
+        Write::Delete | Write::Add(_) => false,
     }
 }
