@@ -83,7 +83,8 @@ async fn backend(component: Vec<u8>, config: serde_json::Value) -> Generation {
     let admitted = host.admit(component).await.expect("a component");
     let name = BackendName::parse("demo").expect("a name");
     let outbound = Box::new(NoEgress);
-    let spec = BackendSpec { name, config, limits: Limits::default(), outbound };
+    let (roles, limits) = (Vec::new(), Limits::default());
+    let spec = BackendSpec { name, config, roles, limits, outbound };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     Generation::new(&admitted, spec, clock)
 }

@@ -162,6 +162,7 @@ impl Host {
         let smoke = Arc::new(Shared {
             backend: None,
             config: "{}".to_owned(),
+            roles: Vec::new(),
             outbound: Box::new(NoEgress),
             limits: Limits {
                 memory_bytes: settings.memory_bytes,

@@ -17,6 +17,7 @@ use symbolon_core::error::Kind;
 use symbolon_core::id::{BackendName, PluginName};
 
 use crate::admit::Admitted;
+use crate::answer::Role;
 use crate::breaker::{Breaker, BreakerState};
 use crate::call::{Caller, Places};
 use crate::limits::Limits;
@@ -31,6 +32,8 @@ pub struct BackendSpec {
     pub name: BackendName,
     /// Its configuration, as JSON.
     pub config: serde_json::Value,
+    /// What it issues, so that its roles are checked when they are loaded.
+    pub roles: Vec<Role>,
     /// Its limits.
     pub limits: Limits,
     /// Its network: what operator and manifest agree on, with the credentials to inject.
@@ -59,6 +62,7 @@ impl Generation {
             shared: Arc::new(Shared {
                 backend: Some(spec.name),
                 config: spec.config.to_string(),
+                roles: spec.roles.into_iter().map(|role| (role.name, role.config)).collect(),
                 outbound: spec.outbound,
                 limits,
             }),

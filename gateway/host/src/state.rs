@@ -25,6 +25,8 @@ use crate::outbound::{Line, Outbound};
 pub(crate) struct Shared {
     pub(crate) backend: Option<BackendName>,
     pub(crate) config: String,
+    /// Names and configurations (JSON) of the backend's roles.
+    pub(crate) roles: Vec<(String, String)>,
     pub(crate) outbound: Box<dyn Outbound>,
     pub(crate) limits: Limits,
 }
@@ -107,6 +109,10 @@ impl types::Host for State {}
 impl config::Host for State {
     fn get(&mut self) -> String {
         self.shared.config.clone()
+    }
+
+    fn roles(&mut self) -> Vec<(String, String)> {
+        self.shared.roles.clone()
     }
 }
 

@@ -186,6 +186,7 @@ impl Scene {
         let spec = BackendSpec {
             name: BackendName::parse("kv").unwrap(),
             config: serde_json::json!({"key": "value"}),
+            roles: Vec::new(),
             limits,
             outbound: Box::new(NoEgress),
         };

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use symbolon_core::id::{BackendName, TargetName};
+use symbolon_core::id::{BackendName, RoleName, TargetName};
 use symbolon_core::secret::Secret;
+use symbolon_host::answer::Role;
 use symbolon_host::catalog::Entries;
 use symbolon_host::egress::{
     Attempt, CallLimits as EgressLimits, ClientIdentity, ClientLimits, Credential,
@@ -42,6 +43,7 @@ struct Plan<'a> {
     name: BackendName,
     plugin: &'a config::PluginRef,
     settings: &'a config::Settings,
+    roles: Vec<Role>,
     egress: &'a [config::Egress],
     credentials: Option<&'a Credentials>,
     limits: &'a config::CallLimits,
@@ -75,6 +77,7 @@ impl<'a> Builder<'a> {
                 name: name.clone(),
                 plugin: &backend.plugin,
                 settings: &backend.settings,
+                roles: roles(backend),
                 egress: &backend.egress,
                 credentials: backend.credentials.as_ref(),
                 limits: &backend.limits,
@@ -101,6 +104,7 @@ impl<'a> Builder<'a> {
         let spec = BackendSpec {
             name: plan.name,
             config: plan.settings.as_json().clone(),
+            roles: plan.roles,
             limits: limits(plan.limits),
             outbound,
         };
@@ -241,6 +245,7 @@ impl<'a> Builder<'a> {
             name: BackendName::parse(name.as_str()).map_err(|error| error.to_string())?,
             plugin: &target.plugin,
             settings: &target.settings,
+            roles: Vec::new(),
             egress: &target.egress,
             credentials: target.credentials.as_ref(),
             limits: &target.limits,
@@ -356,6 +361,14 @@ impl EgressObserver for Watched {
         };
         self.metrics.reached_out(&self.backend, result, attempt.elapsed);
     }
+}
+
+fn roles(backend: &config::Backend) -> Vec<Role> {
+    let role = |(name, role): (&RoleName, &config::Role)| Role {
+        name: name.to_string(),
+        config: role.settings.as_json().to_string(),
+    };
+    backend.roles.iter().map(role).collect()
 }
 
 fn limits(of: &config::CallLimits) -> Limits {
