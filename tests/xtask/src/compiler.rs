@@ -4,16 +4,17 @@
 //! second, newer compiler for its browsers, `rustc-web`, together with the sources of the standard
 //! library; with those the library is built along, which takes about a minute once.
 
+use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::debian;
 use crate::place::Place;
-use crate::step::{Cargo, expect, output, say, timed, within};
+use crate::step::{Cargo, output, say, timed, within};
 
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -46,7 +47,7 @@ impl Compiler {
             say("WebAssembly by the toolchain's own target, which rustup fetched");
             return Ok(Self::Own);
         }
-        let top = debian(place).context("no way to compile to WebAssembly was found")?;
+        let top = find_debian(place).context("no way to compile to WebAssembly was found")?;
         let why = if forced { "as forced" } else { "since rustup cannot fetch the target" };
         say(&format!("WebAssembly by Debian's rustc-web, {why}"));
         Ok(Self::Debian(top))
@@ -97,19 +98,21 @@ fn libraries(top: &Path) -> Option<OsString> {
     if top == Path::new("/") {
         return None;
     }
-    let machine = format!("usr/lib/{}-linux-gnu", env::consts::ARCH);
-    let paths = [top.join("usr/lib"), top.join(machine)];
+    let paths = [top.join("usr/lib"), top.join(debian::machine_libraries())];
     env::join_paths(paths).ok()
 }
 
 /// The directory below which Debian's compiler is: installed, unpacked earlier, or fetched now.
-fn debian(place: &Place) -> Result<PathBuf> {
+fn find_debian(place: &Place) -> Result<PathBuf> {
     let (installed, unpacked) = (PathBuf::from("/"), place.parts().join("rustc-web"));
     if let Some(top) = [&installed, &unpacked].into_iter().find(|top| is_complete(top)) {
         return Ok(top.clone());
     }
-    let top = if is_root()? { installed } else { unpacked };
-    timed("Debian's rustc-web", || if is_root()? { install() } else { unpack(&top) })?;
+    let is_root = debian::is_root()?;
+    let top = if is_root { installed } else { unpacked };
+    let fetch =
+        || if is_root { debian::install(&PACKAGES) } else { debian::unpack(&PACKAGES, &top) };
+    timed("Debian's rustc-web", fetch)?;
     if !is_complete(&top) {
         bail!("rustc-web and rust-web-src do not give what they should in {}", top.display());
     }
@@ -120,38 +123,4 @@ fn debian(place: &Place) -> Result<PathBuf> {
 fn is_complete(top: &Path) -> bool {
     let sources = top.join("usr/lib/rustlib/src/rust/library/std");
     top.join("usr/bin/rustc").exists() && sources.is_dir()
-}
-
-fn is_root() -> Result<bool> {
-    Ok(output(Command::new("id").arg("-u"))? == "0")
-}
-
-fn apt() -> Command {
-    let mut apt = Command::new("apt-get");
-    apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-o", "Acquire::Retries=3"]);
-    apt
-}
-
-fn install() -> Result<()> {
-    expect("apt-get update", apt().arg("update"))?;
-    let mut install = apt();
-    install.args(["install", "-y", "--no-install-recommends"]).args(PACKAGES);
-    expect("apt-get install", &mut install)
-}
-
-/// Without root: the packages that an installation would bring, unpacked into a directory.
-fn unpack(top: &Path) -> Result<()> {
-    let plan = output(apt().args(["install", "-s", "--no-install-recommends"]).args(PACKAGES))?;
-    let names = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next());
-    let downloads = top.join("packages");
-    fs::create_dir_all(&downloads)?;
-    let mut download = apt();
-    download.current_dir(&downloads).arg("download").args(names);
-    expect("apt-get download", &mut download)?;
-    for package in fs::read_dir(&downloads)? {
-        let mut unpack = Command::new("dpkg");
-        unpack.arg("-x").arg(package?.path()).arg(top);
-        expect("dpkg -x", &mut unpack)?;
-    }
-    Ok(fs::remove_dir_all(downloads)?)
 }

