@@ -170,6 +170,7 @@ impl Host {
                 wall: Duration::from_secs(10),
                 ..Limits::default()
             },
+            clock: None,
         });
         let cache = cache.map(Arc::new);
         Ok(Self { runtime, linker, cache, max_bytes: max_component_bytes, smoke })

@@ -65,6 +65,7 @@ impl Generation {
                 roles: spec.roles.into_iter().map(|role| (role.name, role.config)).collect(),
                 outbound: spec.outbound,
                 limits,
+                clock: Some(clock.clone()),
             }),
             clock,
         };

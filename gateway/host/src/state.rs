@@ -5,12 +5,14 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
+use symbolon_core::clock::Clock;
 use symbolon_core::id::BackendName;
 use symbolon_core::secret::Secret;
 use tokio::time::Instant;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::log::Level;
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) roles: Vec<(String, String)>,
     pub(crate) outbound: Box<dyn Outbound>,
     pub(crate) limits: Limits,
+    /// The time that plugins are told; the machine's own if none.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 /// What the host keeps for one call.
@@ -79,20 +83,41 @@ impl State {
 
 /// A context that holds nothing. Each denial is spelled out, so that a changed default of the
 /// library cannot open anything.
-fn sealed() -> WasiCtx {
-    WasiCtx::builder()
+fn sealed(clock: Option<&Arc<dyn Clock>>) -> WasiCtx {
+    let mut builder = WasiCtx::builder();
+    builder
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .socket_addr_check(|_, _| Box::pin(async { false }))
-        .max_random_size(MAX_RANDOM_BYTES)
-        .build()
+        .max_random_size(MAX_RANDOM_BYTES);
+    if let Some(clock) = clock {
+        builder.wall_clock(WallClock(clock.clone()));
+    }
+    builder.build()
+}
+
+/// The gateway's clock. The end of what a plugin issues is held against it, so both must agree.
+struct WallClock(Arc<dyn Clock>);
+
+impl HostWallClock for WallClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.now().millis()).unwrap_or(0))
+    }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         // Made on first use: most plugins need none of it, and it costs as much as the instance.
-        WasiCtxView { ctx: self.wasi.get_or_insert_with(sealed), table: &mut self.table }
+        let clock = self.shared.clock.as_ref();
+        WasiCtxView {
+            ctx: self.wasi.get_or_insert_with(|| sealed(clock)),
+            table: &mut self.table,
+        }
     }
 }
 
