@@ -9,6 +9,7 @@
 //! to files for static hosting, so that the gateway itself need not be reachable from outside.
 
 mod export;
+mod flight;
 mod target;
 
 use bytes::Bytes;

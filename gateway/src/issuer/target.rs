@@ -4,11 +4,12 @@
 //! This is how the gateway gets by without a root credential of its own. Nothing here is written
 //! down: after a restart the exchange is simply made again.
 //!
-//! INVARIANT: one exchange at a time; whoever comes meanwhile waits for it. A failure is shared with
+//! INVARIANT: one exchange at a time, in a task of its own with a deadline of its own; whoever comes
+//! meanwhile waits for it, and a caller that hangs up ends it for nobody. A failure is shared with
 //! those who waited and remembered for a moment, so that a refusing upstream is not hammered. A
 //! token is used only while it has a part of its life left.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -18,9 +19,9 @@ use symbolon_core::secret::Secret;
 use symbolon_host::answer::{ExchangeRequest, ForeignToken, TokenKind};
 use symbolon_host::egress::{BoxFuture, Credential, CredentialSource, SourceError};
 use symbolon_host::{CallContext, CallError, Generation};
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::flight::Flights;
 use crate::keyring::{AssertionLifetime, Keyring, SignError, TargetAudience};
 use crate::time::Ids;
 
@@ -32,6 +33,9 @@ const LEAST: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(2);
 /// How often a 403 may: it is also what a lack of permission looks like, and callers can cause that.
 const LONG_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long an exchange may take, whoever waits for it.
+const EXCHANGE: Duration = Duration::from_secs(30);
 
 /// What the operator says of a target.
 #[derive(Clone, Debug)]
@@ -49,6 +53,15 @@ pub struct TargetSettings {
 /// Tokens of one target in the gateway's own name.
 #[derive(Debug)]
 pub struct TargetSource {
+    exchanger: Arc<Exchanger>,
+    exchanges: Flights<Obtained>,
+}
+
+/// What an exchange brings.
+type Obtained = Result<Arc<Credential>, SourceError>;
+
+#[derive(Debug)]
+struct Exchanger {
     settings: TargetSettings,
     generation: Arc<Generation>,
     keyring: Arc<Keyring>,
@@ -82,6 +95,8 @@ enum ExchangeError {
     Call(#[from] CallError),
     #[error("the token lacks a field of its kind")]
     Fields,
+    #[error("the exchange takes longer than this caller can wait")]
+    Late,
 }
 
 impl TargetSource {
@@ -94,38 +109,71 @@ impl TargetSource {
         clock: Arc<dyn Clock>,
         ids: Arc<Ids>,
     ) -> Self {
-        Self { settings, generation, keyring, clock, ids, held: Mutex::default() }
+        let held = Mutex::default();
+        let exchanger = Exchanger { settings, generation, keyring, clock, ids, held };
+        Self { exchanger: Arc::new(exchanger), exchanges: Flights::default() }
     }
 
     /// How the target's tokens are put into requests is known from the first of them only; the kind
     /// is therefore checked against the binding when it is used.
-    async fn current(&self, deadline: Instant) -> Result<Arc<Credential>, SourceError> {
-        let mut held = self.held.lock().await;
+    async fn current(&self, deadline: Instant) -> Obtained {
+        if let Some(known) = self.exchanger.known() {
+            return known;
+        }
+        let begin = || {
+            let exchanger = self.exchanger.clone();
+            async move { Box::pin(exchanger.renew()).await }
+        };
+        let obtained = self.exchanges.join(deadline, begin).await;
+        // The flight goes on; this caller does not wait for it any longer.
+        obtained.unwrap_or_else(|| self.exchanger.usable_or(unavailable(ExchangeError::Late)))
+    }
+}
+
+impl Exchanger {
+    /// What is known without an exchange: a token that need not be renewed yet, or that one failed
+    /// just now.
+    fn known(&self) -> Option<Obtained> {
+        let held = self.held();
         let now = self.clock.now();
         if let Some(token) = held.token.as_ref().filter(|token| now < token.renew_at) {
-            return Ok(token.credential.clone());
+            return Some(Ok(token.credential.clone()));
         }
-        if let Some((error, at)) = &held.failed
-            && self.clock.elapsed().saturating_sub(*at) < PAUSE
-        {
-            return usable(&held, now).ok_or_else(|| error.clone());
+        let (error, at) = held.failed.as_ref()?;
+        let recently = self.clock.elapsed().saturating_sub(*at) < PAUSE;
+        recently.then(|| usable(&held, now).ok_or_else(|| error.clone()))
+    }
+
+    /// Exchanges, unless another exchange has ended since the caller looked.
+    async fn renew(&self) -> Obtained {
+        if let Some(known) = self.known() {
+            return known;
         }
-        match Box::pin(self.exchange(deadline)).await {
+        match Box::pin(self.exchange()).await {
             Ok(token) => {
                 let credential = token.credential.clone();
+                let mut held = self.held();
                 held.token = Some(token);
                 held.failed = None;
                 Ok(credential)
             }
             Err(error) => {
                 let error = self.describe(error);
-                held.failed = Some((error.clone(), self.clock.elapsed()));
-                usable(&held, now).ok_or(error)
+                self.held().failed = Some((error.clone(), self.clock.elapsed()));
+                self.usable_or(error)
             }
         }
     }
 
-    async fn exchange(&self, deadline: Instant) -> Result<Token, ExchangeError> {
+    fn usable_or(&self, error: SourceError) -> Obtained {
+        usable(&self.held(), self.clock.now()).ok_or(error)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn exchange(&self) -> Result<Token, ExchangeError> {
         let now = self.clock.now();
         let TargetSettings { audience, subject, ttl, .. } = &self.settings;
         let signer = self.keyring.assertion_signer();
@@ -137,10 +185,9 @@ impl TargetSource {
             attributes: Vec::new(),
             metadata: Vec::new(),
         };
-        let left = deadline.saturating_duration_since(Instant::now());
         let context = CallContext {
             request_id: self.ids.request(now),
-            deadline: self.clock.elapsed().saturating_add(left),
+            deadline: self.clock.elapsed().saturating_add(EXCHANGE),
         };
         let token = Box::pin(self.generation.exchange(&context, &request)).await?;
         keep(token, now)
@@ -153,9 +200,12 @@ impl TargetSource {
                 | symbolon_host::FaultKind::InvalidConfig));
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::warn!(target = %self.settings.name, %error, ?cause, "no token of the target");
-        let error: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
-        if refused { SourceError::Refused(error) } else { SourceError::Unavailable(error) }
+        if refused { SourceError::Refused(Arc::new(error)) } else { unavailable(error) }
     }
+}
+
+fn unavailable(error: ExchangeError) -> SourceError {
+    SourceError::Unavailable(Arc::new(error))
 }
 
 /// What is held, if it can still be used although it should have been renewed.
@@ -190,16 +240,16 @@ fn credential(token: ForeignToken) -> Result<Credential, ExchangeError> {
 }
 
 impl CredentialSource for TargetSource {
-    fn credential(&self, deadline: Instant) -> BoxFuture<'_, Result<Arc<Credential>, SourceError>> {
+    fn credential(&self, deadline: Instant) -> BoxFuture<'_, Obtained> {
         Box::pin(self.current(deadline))
     }
 
     /// Throws the token away that the upstream did not take, unless that was done just now or a
-    /// newer one is held already. While an exchange runs there is nothing to throw away.
+    /// newer one is held already.
     fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) {
         let pause = if status == StatusCode::UNAUTHORIZED { PAUSE } else { LONG_PAUSE };
-        let Ok(mut held) = self.held.try_lock() else { return };
-        let now = self.clock.elapsed();
+        let mut held = self.exchanger.held();
+        let now = self.exchanger.clock.elapsed();
         let is_held = held.token.as_ref().is_some_and(|t| Arc::ptr_eq(&t.credential, used));
         let recently = held.complained.is_some_and(|at| now.saturating_sub(at) < pause);
         if is_held && !recently {
