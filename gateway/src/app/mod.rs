@@ -225,8 +225,8 @@ impl App {
         let before = self.config.load_full();
         let config = Config::load(before.file()).map_err(StartError::Config)?;
         let changes = crate::config::diff(&before, &config);
-        let fixed = changes.iter().map(|change| change.key.clone()).filter(|key| is_fixed(key));
-        let fixed: Vec<_> = fixed.collect();
+        let fixed = changes.iter().filter(|change| change.needs_restart());
+        let fixed: Vec<_> = fixed.map(|change| change.key.clone()).collect();
         if !fixed.is_empty() {
             return Err(StartError::NeedsRestart(fixed));
         }
@@ -301,21 +301,4 @@ impl App {
         let telemetry = self.foundation.telemetry.clone();
         let _ = tokio::task::spawn_blocking(move || telemetry.shut_down()).await;
     }
-}
-
-/// What is read once, at start. The certificate's files may change under their names.
-fn is_fixed(key: &str) -> bool {
-    [
-        "server",
-        "issuer",
-        "store",
-        "seal",
-        "audit",
-        "admin",
-        "telemetry",
-        "plugins.cache",
-        "limits.strangers_per_source",
-    ]
-    .iter()
-    .any(|fixed| key == *fixed || key.strip_prefix(fixed).is_some_and(|k| k.starts_with('.')))
 }

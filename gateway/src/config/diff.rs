@@ -31,17 +31,18 @@ pub enum ChangeKind {
     Changed,
 }
 
-/// What is fixed when the process starts: sockets, files that stay open, exporters.
+/// What is read once, at start: sockets, names of our own, files that stay open, exporters. What the
+/// files that these keys name hold (certificates) may change all the same.
 const FIXED: &[&str] = &[
-    "server.listen",
-    "server.discovery.listen",
-    "server.max_connections",
+    "server",
+    "issuer",
     "store",
     "seal",
     "audit",
     "admin",
     "telemetry",
     "plugins.cache",
+    "limits.strangers_per_source",
 ];
 
 impl Change {

@@ -408,6 +408,25 @@ fn a_diff_names_keys_and_never_values() {
     assert!(diff(&new, &new).is_empty());
 }
 
+/// What the documentation marks with R, or names as a whole section, is what a reload refuses.
+#[test]
+fn what_needs_a_restart_is_what_the_documentation_says() {
+    let sections = ["server", "issuer", "store", "seal", "audit", "admin", "telemetry"];
+    let row = |line: &'static str| line.strip_prefix("| `")?.split_once('`');
+    let rows: Vec<_> = DOCUMENTATION.lines().filter_map(row).collect();
+    let is_marked =
+        |rest: &str| rest.split('|').nth(2).is_some_and(|t| t.trim().starts_with("R. "));
+    let marked: Vec<&str> =
+        rows.iter().filter(|(_, r)| is_marked(r)).map(|(key, _)| *key).collect();
+    assert!(marked.len() > 5, "{marked:?}");
+    for (key, _) in &rows {
+        let change = Change { key: (*key).to_owned(), kind: ChangeKind::Changed };
+        let below = |top: &str| *key == top || key.starts_with(&format!("{top}."));
+        let expected = marked.iter().chain(&sections).any(|top| below(top));
+        assert_eq!(change.needs_restart(), expected, "{key}");
+    }
+}
+
 #[test]
 fn a_key_with_a_dot_or_a_quote_finds_its_place() {
     let complaint = complaints(
