@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use symbolon_host::egress::Scheme;
 
 use super::cursor::{Block, Value};
 use super::fault::Problem;
@@ -39,33 +40,6 @@ pub struct Egress {
     pub reach: Reach,
     /// The certificate to show.
     pub client_certificate: Option<Tls>,
-}
-
-/// The scheme of a grant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// HTTP over TLS.
-    Https,
-    /// Plain HTTP.
-    Http,
-}
-
-impl Scheme {
-    /// The scheme in a URL.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Https => "https",
-            Self::Http => "http",
-        }
-    }
-
-    const fn default_port(self) -> u16 {
-        match self {
-            Self::Https => 443,
-            Self::Http => 80,
-        }
-    }
 }
 
 impl Reach {

@@ -47,7 +47,7 @@ pub use self::base::{
 };
 pub use self::database::{Database, DatabaseTls, Role};
 pub use self::diff::{Change, ChangeKind, diff};
-pub use self::egress::{Egress, Reach, Scheme};
+pub use self::egress::{Egress, Reach};
 pub use self::environment::variable;
 pub use self::fault::{Fault, Faults};
 pub use self::issuers::{Issuer, Keys};
