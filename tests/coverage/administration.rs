@@ -1,7 +1,7 @@
 //! Every operation of the admin socket, permitted and forbidden, and what is on record of it.
 
 use serde_json::{Value, json};
-use symbolon::admin::ROUTES;
+use symbolon::admin::{ROUTES, UNKNOWN};
 use symbolon_tests::harness::{Gateway, Setup};
 
 use crate::attacks::DEMO;
@@ -102,5 +102,43 @@ async fn what_is_no_operation_is_refused_with_an_explanation() {
         assert_eq!(reply.status, status, "{method} {path} {body}");
         assert!(reply.json()["detail"].is_string(), "{method} {path}");
     }
+    // Two of them are operations, on an issuer that is not registered.
+    let shown = |event: &Value| (event["code"].clone(), event["object"].clone());
+    let unknown: Vec<_> = events(&gateway, UNKNOWN).iter().map(shown).collect();
+    assert_eq!(unknown.len(), 8, "{unknown:?}");
+    assert_eq!(unknown[0], (json!("no_route"), json!("POST /v1/status")));
+    assert_eq!(unknown[3], (json!("malformed"), json!("POST /v1/locks")));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_read_is_recorded_once_and_small() {
+    let gateway = Gateway::start(Setup { blocks: DEMO.to_owned(), ..Setup::default() }).await;
+    let large = "x".repeat(300 << 10);
+    assert_eq!(admin(&gateway, "POST", "/v1/locks", &large).await.status, 400);
+    let path = format!("/{}", "%20".repeat(5000));
+    assert_eq!(admin(&gateway, "GET", &path, "").await.status, 404);
+    let principal = json!({ "principal": format!("test/{}", "x".repeat(100_000)) }).to_string();
+    assert_eq!(admin(&gateway, "POST", "/v1/locks", &principal).await.status, 400);
+    let events = events(&gateway, UNKNOWN);
+    let codes: Vec<_> = events.iter().map(|event| event["code"].clone()).collect();
+    assert_eq!(codes, [json!("malformed"), json!("no_route"), json!("malformed")]);
+    assert!(events.iter().all(|event| event["outcome"] == "error"));
+    assert!(events.iter().all(|event| event.to_string().len() < 1024), "{events:?}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_not_operate_does_not_learn_what_there_is() {
+    let setup =
+        Setup { blocks: DEMO.to_owned(), policies: Some(FORBIDDEN.to_owned()), ..Setup::default() };
+    let gateway = Gateway::start(setup).await;
+    for (path, body) in [("/v1/nowhere", ""), ("/v1/locks", "{"), ("/v1/locks", "{}")] {
+        let reply = admin(&gateway, "POST", path, body).await;
+        assert_eq!((reply.status, reply.code()), (403, "denied".to_owned()), "{path} {body}");
+    }
+    let events = events(&gateway, UNKNOWN);
+    assert_eq!(events.len(), 3);
+    assert!(events.iter().all(|event| event["outcome"] == "deny"), "{events:?}");
     gateway.stop().await;
 }

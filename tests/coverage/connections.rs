@@ -143,7 +143,7 @@ impl Handler for Hello {
         Response::new(Full::new(Bytes::from_static(b"hello")))
     }
 
-    fn failed(&self, _: Peer, _: Failure) -> Response {
+    async fn failed(&self, _: Peer, _: Failure) -> Response {
         Response::new(Full::new(Bytes::new()))
     }
 

@@ -4,8 +4,11 @@
 //! call; and every call is on record before its answer goes out, those that change something also
 //! before they do. HTTP/1.1 and JSON, so that `curl --unix-socket` will do.
 //!
+//! A call that is no operation (unknown, malformed, too large) is decided and recorded like one, as
+//! [`UNKNOWN`]: one line each, since only who may connect can cause them.
+//!
 //! INVARIANT: the socket is made in mode 0600 by way of a private directory entry; an operation runs
-//! only with an [`AdminPermit`] in hand.
+//! only with an [`AdminPermit`] in hand; what a caller wrote stands in the log bounded and escaped.
 
 mod socket;
 
@@ -28,6 +31,9 @@ use crate::audit::JournalError;
 use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
 
 pub use socket::{AdminSocket, SocketError};
+
+/// What a call is called that is no operation, in policies and in the audit log.
+pub const UNKNOWN: &str = "unknown";
 
 /// What an administrator can ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,14 +166,14 @@ pub struct OperationError {
 
 /// Who carries operations out.
 pub trait Operator: Send + Sync + 'static {
-    /// Decides whether `administrator` may do `operation`.
+    /// Decides whether `administrator` may do what is called `operation`.
     ///
     /// # Errors
     /// [`Denial`] if the policies do not permit it.
     fn decide(
         &self,
         administrator: &Administrator,
-        operation: &Operation,
+        operation: &'static str,
     ) -> Result<AdminPermit, Denial>;
 
     /// Puts an event on record; returns once it is durable.
@@ -191,21 +197,27 @@ pub struct Administration<O>(pub Arc<O>);
 impl<O: Operator> Handler for Administration<O> {
     async fn handle(self: Arc<Self>, arrival: Arrival) -> Response {
         let Peer::User(uid) = arrival.peer else {
-            return problem(Kind::Unauthenticated, "administrators come by the Unix socket");
+            return not_local();
         };
         let administrator = Administrator::from_peer(uid);
         match parse(&arrival) {
             Ok(operation) => Box::pin(self.perform(&administrator, operation)).await,
-            Err(error) => problem(error.kind, &error.detail),
+            Err(error) => {
+                let object = called(&arrival.head);
+                self.refuse(&administrator, Some(&object), error).await
+            }
         }
     }
 
-    fn failed(&self, _: Peer, failure: Failure) -> Response {
-        match failure {
-            Failure::Body | Failure::Forwarded => {
-                problem(Kind::Malformed, "the body is too large or came too slowly")
+    async fn failed(&self, peer: Peer, failure: Failure) -> Response {
+        match (failure, peer) {
+            (Failure::Body | Failure::Forwarded, Peer::User(uid)) => {
+                let error = malformed("the body is too large or came too slowly");
+                self.refuse(&Administrator::from_peer(uid), None, error).await
             }
-            Failure::Late => problem(
+            (Failure::Body | Failure::Forwarded, Peer::Address(_)) => not_local(),
+            // What was begun has its own record.
+            (Failure::Late, _) => problem(
                 Kind::Unavailable,
                 "the operation did not end in time; it may still: look at the audit log",
             ),
@@ -218,6 +230,31 @@ impl<O: Operator> Handler for Administration<O> {
 }
 
 impl<O: Operator> Administration<O> {
+    /// A call that is no operation. Only who may make such calls is told what is wrong with it.
+    async fn refuse(
+        &self,
+        administrator: &Administrator,
+        object: Option<&str>,
+        error: OperationError,
+    ) -> Response {
+        let (outcome, code, answer) = match self.0.decide(administrator, UNKNOWN) {
+            Ok(_) => (Outcome::Error, error.code, problem(error.kind, &error.detail)),
+            Err(denial) => (Outcome::Deny, denial.code(), denied()),
+        };
+        let event = AdminEvent {
+            administrator: &administrator.to_string(),
+            operation: UNKNOWN,
+            object,
+            outcome,
+            code,
+            details: BTreeMap::new(),
+        };
+        match self.0.record(&event).await {
+            Ok(()) => answer,
+            Err(error) => unrecorded(error),
+        }
+    }
+
     async fn perform(&self, administrator: &Administrator, operation: Operation) -> Response {
         let name = operation.name();
         let object = operation.object();
@@ -230,12 +267,11 @@ impl<O: Operator> Administration<O> {
             code,
             details: BTreeMap::new(),
         };
-        let permit = match self.0.decide(administrator, &operation) {
+        let permit = match self.0.decide(administrator, name) {
             Ok(permit) => permit,
             Err(denial) => {
-                let denied = event(Outcome::Deny, denial.code());
-                return match self.0.record(&denied).await {
-                    Ok(()) => problem(Kind::Denied, "no policy permits this operation to you"),
+                return match self.0.record(&event(Outcome::Deny, denial.code())).await {
+                    Ok(()) => denied(),
                     Err(error) => unrecorded(error),
                 };
             }
@@ -259,6 +295,24 @@ impl<O: Operator> Administration<O> {
             (Ok(()), Err(error)) => problem(error.kind, &error.detail),
         }
     }
+}
+
+/// Most bytes of a call's method and path in its record, escaped.
+const MAX_OBJECT_BYTES: usize = 256;
+
+/// Method and path of a call that is no operation, as its record has them.
+fn called(head: &http::request::Parts) -> String {
+    let (method, path) = (head.method.as_str(), head.uri.path());
+    let line = method.chars().chain([' ']).chain(path.chars());
+    line.flat_map(char::escape_default).take(MAX_OBJECT_BYTES).collect()
+}
+
+fn denied() -> Response {
+    problem(Kind::Denied, "no policy permits this operation to you")
+}
+
+fn not_local() -> Response {
+    problem(Kind::Unauthenticated, "administrators come by the Unix socket")
 }
 
 fn malformed(detail: &str) -> OperationError {
@@ -317,6 +371,8 @@ fn parse(arrival: &Arrival) -> Result<Operation, OperationError> {
 
 /// Longest reason given for a lock.
 const MAX_REASON_BYTES: usize = 512;
+/// Longest subject of a principal that an issuer can be configured for.
+const MAX_SUBJECT_BYTES: usize = 2048;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -370,8 +426,10 @@ fn somebody(bytes: &Bytes) -> Result<(Whom, String), OperationError> {
 fn identity(text: &str) -> Result<Identity, OperationError> {
     let (issuer, subject) = text
         .split_once('/')
-        .filter(|(_, subject)| !subject.is_empty())
-        .ok_or_else(|| malformed("a principal is written <issuer>/<subject>"))?;
+        .filter(|(_, subject)| (1..=MAX_SUBJECT_BYTES).contains(&subject.len()))
+        .ok_or_else(|| {
+            malformed("a principal is written <issuer>/<subject>, at most 2048 bytes")
+        })?;
     let issuer = IssuerAlias::parse(issuer).map_err(|error| malformed(&error.to_string()))?;
     Ok(Identity { issuer, subject: subject.to_owned() })
 }
@@ -451,6 +509,14 @@ mod tests {
             let operation = parsed(method, path, body).unwrap();
             assert_eq!(operation.name(), name, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn what_was_called_is_on_record_bounded_and_escaped() {
+        let head = |path: String| arrival("BREW", &path, "").head;
+        assert_eq!(called(&head("/v1/tea".to_owned())), "BREW /v1/tea");
+        assert_eq!(called(&head("/caf\u{e9}".to_owned())), "BREW /caf\\u{e9}");
+        assert_eq!(called(&head(format!("/{}", "a".repeat(10_000)))).len(), 256);
     }
 
     #[test]

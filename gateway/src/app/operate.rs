@@ -21,11 +21,11 @@ impl Operator for App {
     fn decide(
         &self,
         administrator: &Administrator,
-        operation: &Operation,
+        operation: &'static str,
     ) -> Result<AdminPermit, Denial> {
         let now = self.foundation.clock.now();
         let world = self.line.world.load();
-        world.bundle.decide_administration(administrator, operation.name(), now)
+        world.bundle.decide_administration(administrator, operation, now)
     }
 
     async fn record(&self, event: &AdminEvent<'_>) -> Result<(), JournalError> {

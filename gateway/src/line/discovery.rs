@@ -35,7 +35,7 @@ impl Handler for Discovery {
         respond::document(world.documents.get(document), MAX_AGE)
     }
 
-    fn failed(&self, peer: Peer, failure: Failure) -> Response {
+    async fn failed(&self, peer: Peer, failure: Failure) -> Response {
         self.0.turn_away(peer, &Stranger::Failed(failure))
     }
 

@@ -190,7 +190,7 @@ impl Handler for Line {
         }
     }
 
-    fn failed(&self, peer: Peer, failure: Failure) -> Response {
+    async fn failed(&self, peer: Peer, failure: Failure) -> Response {
         self.turn_away(peer, &Stranger::Failed(failure))
     }
 

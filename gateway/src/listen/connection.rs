@@ -226,16 +226,16 @@ impl<H: Handler> Exchange<H> {
         let (head, body) = request.into_parts();
         let peer = match self.client(&head) {
             Ok(peer) => peer,
-            Err(failure) => return self.handler.failed(self.peer, failure),
+            Err(failure) => return self.handler.failed(self.peer, failure).await,
         };
         let Ok(body) = self.read(body).await else {
-            return self.handler.failed(peer, Failure::Body);
+            return self.handler.failed(peer, Failure::Body).await;
         };
         let handler = self.handler.clone();
         let task = self.tracker.spawn(handler.handle(Arrival { head, body, peer }));
         match tokio::time::timeout(self.limits.request_timeout, task).await {
             Ok(Ok(response)) => response,
-            Ok(Err(_)) | Err(_) => self.handler.failed(peer, Failure::Late),
+            Ok(Err(_)) | Err(_) => self.handler.failed(peer, Failure::Late).await,
         }
     }
 

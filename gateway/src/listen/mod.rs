@@ -86,8 +86,9 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers one request. Runs in a task of its own and is not cancelled when the client leaves.
     fn handle(self: Arc<Self>, arrival: Arrival) -> impl Future<Output = Response> + Send;
 
-    /// The answer when a request could not be read, or [`Handler::handle`] did not end in time.
-    fn failed(&self, peer: Peer, failure: Failure) -> Response;
+    /// The answer when a request could not be read, or [`Handler::handle`] did not end in time. Ends
+    /// with the connection: what must happen happens before the first wait.
+    fn failed(&self, peer: Peer, failure: Failure) -> impl Future<Output = Response> + Send;
 
     /// A connection ended badly before a request could be read.
     fn fault(&self, peer: Option<IpAddr>, fault: Fault);
