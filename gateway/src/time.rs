@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SecureRandom;
 use symbolon_core::clock::{Clock, Timestamp};
-use symbolon_core::id::{LeaseId, RequestId};
+use symbolon_core::id::{LeaseId, OrderId, RequestId};
 
 /// The system's clock. Nothing else in the workspace reads it.
 #[derive(Debug)]
@@ -48,6 +48,12 @@ impl Ids {
     #[must_use]
     pub fn lease(&self, now: Timestamp) -> LeaseId {
         LeaseId::new(now, self.random())
+    }
+
+    /// An id for an order that is given now.
+    #[must_use]
+    pub fn order(&self, now: Timestamp) -> OrderId {
+        OrderId::new(now, self.random())
     }
 
     /// Sixteen random bytes. aws-lc's generator aborts the process when the system has no

@@ -57,6 +57,8 @@ pub enum Quota {
     Backend(BackendName),
     /// Those that share one credential.
     Carrier(LeaseId),
+    /// Those in a state, by its name.
+    State(&'static str),
 }
 
 impl Quota {
@@ -68,6 +70,7 @@ impl Quota {
             Self::Role(backend, role) => role_prefix(backend, role),
             Self::Backend(backend) => backend_prefix(backend),
             Self::Carrier(lease) => lease.to_bytes().to_vec(),
+            Self::State(name) => name.as_bytes().to_vec(),
         };
         [self.as_str().as_bytes(), &[0], &whose].concat()
     }
@@ -80,6 +83,7 @@ impl Quota {
             Self::Role(..) => "role",
             Self::Backend(_) => "backend",
             Self::Carrier(_) => "carrier",
+            Self::State(_) => "state",
         }
     }
 
@@ -185,13 +189,22 @@ pub fn changes(before: Option<&Lease>, after: Option<&Lease>) -> Changes {
 
 fn counted(before: Option<&Lease>, after: Option<&Lease>) -> Vec<(Quota, i64)> {
     let live = |lease: Option<&Lease>| lease.is_some_and(Lease::is_live);
-    let (lease, by) = match (live(before), live(after)) {
-        (false, true) => (after, 1),
-        (true, false) => (before, -1),
-        (true, true) | (false, false) => return Vec::new(),
+    let whose = |lease: &Lease| Quota::of(lease.terms());
+    let quotas = match (live(before), live(after)) {
+        (false, true) => Some((after.map(whose), 1)),
+        (true, false) => Some((before.map(whose), -1)),
+        (true, true) | (false, false) => None,
     };
-    let quotas = lease.map(|lease| Quota::of(lease.terms())).unwrap_or_default();
-    quotas.into_iter().map(|quota| (quota, by)).collect()
+    let quotas = quotas
+        .into_iter()
+        .flat_map(|(of, by)| of.unwrap_or_default().into_iter().map(move |quota| (quota, by)));
+    let name = |lease: Option<&Lease>| lease.map(|lease| lease.phase().as_str());
+    let states = match (name(before), name(after)) {
+        (before, after) if before == after => [None, None],
+        (before, after) => [before.map(|name| (name, -1)), after.map(|name| (name, 1))],
+    };
+    let states = states.into_iter().flatten().map(|(name, by)| (Quota::State(name), by));
+    quotas.chain(states).collect()
 }
 
 fn without(these: &[(Place, Vec<u8>)], those: &[(Place, Vec<u8>)]) -> Vec<(Place, Vec<u8>)> {

@@ -498,6 +498,15 @@ impl Revoking {
         Self { handle: Some(handle), ..self }
     }
 
+    /// The answer came after all, while it was already being ended: now it can be found.
+    #[must_use]
+    pub fn learned(self, issued: Issued) -> Self {
+        let Issued { handle, expires_at, revocable, .. } = issued;
+        let certain_from =
+            if revocable { self.certain_from } else { self.certain_from.max(expires_at) };
+        Self { handle: Some(handle), ends_at: Some(expires_at), revocable, certain_from, ..self }
+    }
+
     /// Attempts so far.
     #[must_use]
     pub fn attempts(&self) -> u32 {

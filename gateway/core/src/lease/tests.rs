@@ -127,16 +127,20 @@ fn what_cannot_be_revoked_is_over_when_its_time_is() {
 
 #[test]
 fn counts_change_when_a_lease_begins_and_when_it_is_over() {
+    let count = |before: Option<&Lease>, after: Option<&Lease>| {
+        let counts = index::changes(before, after).count;
+        counts.iter().map(|(quota, by)| (quota.as_str(), *by)).collect::<Vec<_>>()
+    };
     let begun = Lease::begin(reserved());
-    let counted = index::changes(None, Some(&begun)).count;
-    assert_eq!(counted.len(), 3);
-    assert!(counted.iter().all(|(_, by)| *by == 1));
+    let whose = |by| [("principal", by), ("role", by), ("backend", by)];
+    assert_eq!(count(None, Some(&begun)), [&whose(1)[..], &[("state", 1)]].concat());
     let active = Lease::following(1, active());
-    assert_eq!(index::changes(Some(&begun), Some(&active)).count, []);
+    assert_eq!(count(Some(&begun), Some(&active)), [("state", -1), ("state", 1)]);
+    assert_eq!(count(Some(&active), Some(&active)), []);
     let revoked = Lease::following(2, reserved().abandon(at(9)));
-    let returned = index::changes(Some(&active), Some(&revoked)).count;
-    assert!(returned.iter().all(|(_, by)| *by == -1) && returned.len() == 3);
-    assert_eq!(index::changes(Some(&revoked), None).count, []);
+    let over = [&whose(-1)[..], &[("state", -1), ("state", 1)]].concat();
+    assert_eq!(count(Some(&active), Some(&revoked)), over);
+    assert_eq!(count(Some(&revoked), None), [("state", -1)]);
 }
 
 #[test]

@@ -1,0 +1,98 @@
+//! Lists of leases, page by page: nothing is read that is not shown.
+
+use symbolon_core::id::LeaseId;
+use symbolon_core::lease::{Scope, index};
+use symbolon_core::principal::Identity;
+
+use super::view::LeaseView;
+use super::write::namespace;
+use super::{Ledger, LedgerError};
+use crate::store::Span;
+
+/// Most leases in a page.
+const MAX_PAGE: usize = 1000;
+
+/// Which leases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Whose or where.
+    pub scope: Scope,
+    /// Only those in this state.
+    pub state: Option<String>,
+    /// Whether those that are over are wanted too.
+    pub with_over: bool,
+}
+
+/// Where a page begins and how long it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct After {
+    /// Behind this lease, in the order of the index; at the beginning if `None`.
+    pub lease: Option<LeaseId>,
+    /// At most so many, and never more than 1,000.
+    pub limit: usize,
+}
+
+/// One page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeasePage {
+    /// The leases, in the order of the index.
+    pub leases: Vec<LeaseView>,
+    /// Behind which lease the next page begins.
+    pub next: Option<LeaseId>,
+}
+
+impl Ledger {
+    /// The leases of one principal that are not over, the oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`].
+    pub async fn of(&self, owner: &Identity, after: After) -> Result<LeasePage, LedgerError> {
+        let filter = Filter { scope: Scope::of(owner), state: None, with_over: false };
+        self.list(&filter, after).await
+    }
+
+    /// The leases that `filter` lets through. A page may be shorter than its limit and still have a
+    /// next one.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`], [`LedgerError::Unknown`] if the page begins behind a lease that is not
+    /// in the list.
+    pub async fn list(&self, filter: &Filter, after: After) -> Result<LeasePage, LedgerError> {
+        let (place, prefix) = filter.scope.span();
+        let mut span = Span::with_prefix(namespace(place), prefix);
+        if let Some(lease) = after.lease {
+            let known = self.read(lease).await?.ok_or(LedgerError::Unknown)?;
+            let mut entries = index::entries(&known.lease);
+            entries.push((index::Place::State, index::state_key(lease)));
+            let entry = entries.into_iter().find(|(at, _)| *at == place);
+            let (_, key) = entry.ok_or(LedgerError::Unknown)?;
+            span = span.after(&namespace(place).key(key));
+        }
+        let page = self.store.scan(span, after.limit.clamp(1, MAX_PAGE)).await?;
+        let mut leases = Vec::new();
+        let mut last = None;
+        for (key, _) in &page.entries {
+            let Some(id) = index::lease_of(key.tail()) else { continue };
+            last = Some(id);
+            match self.read(id).await {
+                Ok(Some(stored)) => {
+                    let view = self.view(&stored.lease);
+                    leases.extend(Some(view).filter(|view| filter.lets(view)));
+                }
+                Ok(None) => {}
+                Err(LedgerError::Damaged(id)) => {
+                    tracing::error!(lease = %id, "its record is damaged; it is left out of a list");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(LeasePage { leases, next: last.filter(|_| page.next.is_some()) })
+    }
+}
+
+impl Filter {
+    fn lets(&self, view: &LeaseView) -> bool {
+        let wanted = self.state.as_deref().is_none_or(|state| state == view.state);
+        wanted && (self.with_over || self.state.is_some() || view.state != "revoked")
+    }
+}

@@ -1,0 +1,411 @@
+//! The ledger: every change of a lease, one durable step at a time.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_core::ask::Resource;
+use symbolon_core::clock::{Clock, Timestamp};
+use symbolon_core::id::{BackendName, LeaseId, RoleName};
+use symbolon_core::lease::index::Quota;
+use symbolon_core::lease::{Cause, Issued, Lease, Phase, Reserved, Revoking, SealedHandle, Terms};
+use symbolon_core::policy::Permit;
+use symbolon_core::principal::Identity;
+use tokio::sync::Notify;
+
+use super::hold::{Hold, Steady};
+use super::orders::Orders;
+use super::reservation::{Agreed, Limits, Reservation};
+use super::view::LeaseView;
+use super::write::{Stored, change, quota, state};
+use super::{LedgerError, Watch};
+use crate::store::{Namespace, Store, StoreError, Transaction};
+use crate::time::Ids;
+
+/// How often a change is tried again that another one was quicker with.
+const TRIES: u32 = 8;
+
+/// What a ledger stands on.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Where it is kept.
+    pub store: Arc<dyn Store>,
+    /// Time. Only its monotonic reading counts while the ledger is open.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub ids: Arc<Ids>,
+    /// Who is told what became of leases.
+    pub watch: Arc<dyn Watch>,
+}
+
+/// Every lease there is. See the module.
+pub struct Ledger {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Steady,
+    pub(super) ids: Arc<Ids>,
+    pub(super) watch: Arc<dyn Watch>,
+    pub(super) orders: Orders,
+    pub(super) hold: Hold,
+    pub(super) due: Notify,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger").field("hold", &self.hold).finish_non_exhaustive()
+    }
+}
+
+/// What a transition comes to.
+pub(super) enum Next {
+    /// The lease becomes this.
+    Phase(Phase),
+    /// It stays as it is.
+    Same,
+}
+
+impl<T: Into<Phase>> From<T> for Next {
+    fn from(phase: T) -> Self {
+        Self::Phase(phase.into())
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger. Reads orders under way and nothing else. `hold` says whether this store may
+    /// act.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the orders cannot be read.
+    pub async fn open(parts: Parts, hold: Hold) -> Result<Self, StoreError> {
+        let clock = Steady::start(parts.clock);
+        let orders = Orders::load(&*parts.store, clock.now()).await?;
+        let Parts { store, ids, watch, .. } = parts;
+        Ok(Self { store, clock, ids, watch, orders, hold, due: Notify::new() })
+    }
+
+    /// The ledger's time: it never jumps while the ledger is open.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether and why nothing is issued or revoked.
+    #[must_use]
+    pub fn hold(&self) -> &Hold {
+        &self.hold
+    }
+
+    /// Writes down that something will be issued. Durable when this returns, and counted. Not
+    /// cancel-safe: a reservation of which nobody knows is ended by the reaper.
+    ///
+    /// # Errors
+    /// [`LedgerError::Quota`], [`LedgerError::Held`], [`LedgerError::Store`].
+    pub async fn reserve(
+        &self,
+        permit: &Permit,
+        agreed: &Agreed,
+    ) -> Result<Reservation, LedgerError> {
+        let Resource::Role { backend, role } = &permit.ask().resource else {
+            return Err(LedgerError::NotLeasable);
+        };
+        let terms = self.terms(permit, agreed, (backend, role));
+        let asked = permit.ask().ttl.unwrap_or(agreed.ttl);
+        self.reserve_terms(terms, asked.min(permit.ttl_ceiling()), agreed.limits).await
+    }
+
+    fn terms(
+        &self,
+        permit: &Permit,
+        agreed: &Agreed,
+        (backend, role): (&BackendName, &RoleName),
+    ) -> Terms {
+        let now = self.now();
+        Terms {
+            id: self.ids.lease(now),
+            owner: permit.principal().identity().clone(),
+            backend: backend.clone(),
+            role: role.clone(),
+            maker: agreed.maker.clone(),
+            recovery: agreed.recovery,
+            token: permit.principal().proof().digest,
+            carrier: None,
+            reserved_at: now,
+            issue_by: now.plus(agreed.issue_within),
+            ends_by: now.plus(permit.ttl_ceiling()),
+        }
+    }
+
+    /// The same for terms that are made already.
+    pub(super) async fn reserve_terms(
+        &self,
+        terms: Terms,
+        ttl: Duration,
+        limits: Limits,
+    ) -> Result<Reservation, LedgerError> {
+        self.hold.check()?;
+        let stored = Stored::new(Lease::begin(Reserved::new(terms)))?;
+        let write = limited(change(None, Some(&stored)), stored.lease.terms(), limits);
+        match self.store.commit(write).await {
+            Ok(()) => Ok(Reservation { stored, ttl }),
+            Err(StoreError::Conflict(key)) => Err(over_quota(key.namespace(), key.tail())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What was reserved was issued. Durable when this returns. Not cancel-safe.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; then the lease is being ended, and nothing may be handed out.
+    pub async fn activate(
+        &self,
+        reservation: Reservation,
+        issued: Issued,
+    ) -> Result<LeaseView, LedgerError> {
+        let before = reservation.stored;
+        let (id, now) = (before.lease.terms().id, self.now());
+        let (revision, phase) = before.lease.clone().into_parts();
+        let Phase::Reserved(reserved) = phase else { return Err(LedgerError::Ending) };
+        let active = match reserved.activate(issued.clone(), now) {
+            Ok(active) => active,
+            Err((reserved, illegal)) => {
+                let revoking = reserved.condemn(Some(issued), Cause::Condemned, now);
+                let after = Stored::new(Lease::following(revision, revoking))?;
+                self.commit(&before, Some(&after)).await?;
+                self.wake();
+                return Err(illegal.into());
+            }
+        };
+        let after = Stored::new(Lease::following(revision, active))?;
+        match self.commit(&before, Some(&after)).await {
+            Ok(()) => Ok(self.view(&after.lease)),
+            Err(LedgerError::Store(StoreError::Conflict(_))) => {
+                // Somebody ends it already, and did not know by what it is found.
+                let learn = |revoking: Revoking| revoking.learned(issued.clone());
+                self.alter_revoking(id, learn).await?;
+                Err(LedgerError::Ending)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Nothing usable came of a reservation. `acted` if the backend may have issued all the same:
+    /// then it is looked for and ended, for as long as it may still land.
+    pub async fn fail(&self, reservation: Reservation, acted: bool) {
+        let (id, now) = (reservation.id(), self.now());
+        let ended = self.alter(id, |phase| match phase {
+            Phase::Reserved(reserved) if acted => {
+                Ok(reserved.condemn(None, Cause::LostAnswer, now).into())
+            }
+            Phase::Reserved(reserved) => Ok(reserved.abandon(now).into()),
+            Phase::Active(_) | Phase::Revoking(_) | Phase::Revoked(_) => Ok(Next::Same),
+        });
+        if let Err(error) = ended.await {
+            // The reservation stays, and the reaper takes it for perhaps issued.
+            tracing::warn!(lease = %id, code = error.code(), "a failed reservation is left to the reaper");
+        }
+        self.wake();
+    }
+
+    /// What was issued could not be put on record, or not be delivered: it is ended.
+    pub async fn condemn(&self, id: LeaseId) {
+        if let Err(error) = self.begin_end(id, Cause::Condemned).await {
+            tracing::error!(lease = %id, code = error.code(), "a condemned lease lives until it expires");
+        }
+    }
+
+    /// The lease with this id.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`], [`LedgerError::Damaged`].
+    pub async fn find(&self, id: LeaseId) -> Result<Option<LeaseView>, LedgerError> {
+        Ok(self.read(id).await?.map(|stored| self.view(&stored.lease)))
+    }
+
+    /// The lease with this id, if it is `owner`'s.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unknown`] for one that is not there and for one that is somebody else's.
+    pub async fn find_of(&self, owner: &Identity, id: LeaseId) -> Result<LeaseView, LedgerError> {
+        let found = self.find(id).await?;
+        found.filter(|lease| lease.owner == *owner).ok_or(LedgerError::Unknown)
+    }
+
+    /// Whether a lease may be extended now, and by which handle. Asked before the backend is.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unknown`], [`LedgerError::Ending`], [`LedgerError::Illegal`].
+    pub async fn renewable(&self, id: LeaseId) -> Result<(Terms, SealedHandle), LedgerError> {
+        self.hold.check()?;
+        let stored = self.read(id).await?.ok_or(LedgerError::Unknown)?;
+        let ordered = self.orders.covers(stored.lease.terms());
+        match stored.lease.phase() {
+            Phase::Active(active) if !ordered => {
+                active.may_renew(self.now())?;
+                Ok((active.terms().clone(), active.handle().clone()))
+            }
+            Phase::Active(_) | Phase::Reserved(_) | Phase::Revoking(_) | Phase::Revoked(_) => {
+                Err(LedgerError::Ending)
+            }
+        }
+    }
+
+    /// The backend has extended a lease until `until`. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`LedgerError::Ending`] if it began to end meanwhile, [`LedgerError::Illegal`].
+    pub async fn renewed(&self, id: LeaseId, until: Timestamp) -> Result<LeaseView, LedgerError> {
+        let now = self.now();
+        let renewed = self.alter(id, |phase| match phase {
+            Phase::Active(active) if self.orders.covers(active.terms()) => Err(LedgerError::Ending),
+            Phase::Active(active) => match active.renew(until, now) {
+                Ok(active) => Ok(active.into()),
+                Err((_, illegal)) => Err(illegal.into()),
+            },
+            Phase::Reserved(_) | Phase::Revoking(_) | Phase::Revoked(_) => Err(LedgerError::Ending),
+        });
+        Ok(self.view(&renewed.await?.lease))
+    }
+
+    /// Writes down that a lease ends. Durable when this returns; the reaper does the rest. What is
+    /// ending or over stays as it is.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unknown`], [`LedgerError::Store`].
+    pub async fn revoke(&self, id: LeaseId, cause: Cause) -> Result<LeaseView, LedgerError> {
+        self.begin_end(id, cause).await?;
+        self.find(id).await?.ok_or(LedgerError::Unknown)
+    }
+
+    /// An operator answers for a lease's being gone: the ledger stops trying. Only what is being
+    /// ended can be forced.
+    ///
+    /// # Errors
+    /// [`LedgerError::Ending`] if it is not being ended, [`LedgerError::Unknown`].
+    pub async fn force(&self, id: LeaseId) -> Result<LeaseView, LedgerError> {
+        let now = self.now();
+        let forced = self.alter(id, |phase| match phase {
+            Phase::Revoking(revoking) => Ok(revoking.force(now).into()),
+            Phase::Reserved(_) | Phase::Active(_) | Phase::Revoked(_) => Err(LedgerError::Ending),
+        });
+        let stored = forced.await?;
+        self.tell(&stored.lease);
+        Ok(self.view(&stored.lease))
+    }
+
+    /// Begins the end of a lease; says whether it was not ending before.
+    pub(super) async fn begin_end(&self, id: LeaseId, cause: Cause) -> Result<bool, LedgerError> {
+        let now = self.now();
+        let mut began = false;
+        self.alter(id, |phase| {
+            began = true;
+            match phase {
+                Phase::Reserved(reserved) => Ok(reserved.condemn(None, cause, now).into()),
+                Phase::Active(active) => Ok(active.revoke(cause, now).into()),
+                Phase::Revoking(_) | Phase::Revoked(_) => {
+                    began = false;
+                    Ok(Next::Same)
+                }
+            }
+        })
+        .await?;
+        self.wake();
+        Ok(began)
+    }
+
+    /// Changes a lease that is being ended; any other stays as it is.
+    pub(super) async fn alter_revoking(
+        &self,
+        id: LeaseId,
+        change: impl Fn(Revoking) -> Revoking,
+    ) -> Result<Stored, LedgerError> {
+        self.alter(id, |phase| match phase {
+            Phase::Revoking(revoking) => Ok(change(revoking).into()),
+            Phase::Reserved(_) | Phase::Active(_) | Phase::Revoked(_) => Ok(Next::Same),
+        })
+        .await
+    }
+
+    /// Reads a lease, makes the next state of it, and writes that if nobody else was quicker;
+    /// otherwise once more.
+    pub(super) async fn alter(
+        &self,
+        id: LeaseId,
+        mut next: impl FnMut(Phase) -> Result<Next, LedgerError>,
+    ) -> Result<Stored, LedgerError> {
+        for _ in 0..TRIES {
+            let before = self.read(id).await?.ok_or(LedgerError::Unknown)?;
+            let (revision, phase) = before.lease.clone().into_parts();
+            let after = match next(phase)? {
+                Next::Same => return Ok(before),
+                Next::Phase(phase) => Stored::new(Lease::following(revision, phase))?,
+            };
+            match self.commit(&before, Some(&after)).await {
+                Err(LedgerError::Store(StoreError::Conflict(_))) => {}
+                settled => return settled.map(|()| after),
+            }
+        }
+        Err(LedgerError::Contended)
+    }
+
+    pub(super) async fn commit(
+        &self,
+        before: &Stored,
+        after: Option<&Stored>,
+    ) -> Result<(), LedgerError> {
+        Ok(self.store.commit(change(Some(before), after)).await?)
+    }
+
+    pub(super) async fn read(&self, id: LeaseId) -> Result<Option<Stored>, LedgerError> {
+        let Some(bytes) = self.store.get(&state(id)).await? else { return Ok(None) };
+        let stored = Stored::read(bytes).map_err(|_| LedgerError::Damaged(id))?;
+        // A record under another's key would be revoked in the other's name.
+        if stored.lease.terms().id == id { Ok(Some(stored)) } else { Err(LedgerError::Damaged(id)) }
+    }
+
+    pub(super) fn view(&self, lease: &Lease) -> LeaseView {
+        LeaseView::of(lease, self.orders.covers(lease.terms()))
+    }
+
+    /// There may be something to do.
+    pub(super) fn wake(&self) {
+        self.due.notify_one();
+    }
+
+    pub(super) fn tell(&self, lease: &Lease) {
+        if let Phase::Revoked(revoked) = lease.phase() {
+            self.watch.ended(revoked);
+        }
+    }
+
+    /// Sets a record that cannot be read aside, under its name, so that the rest goes on.
+    pub(super) async fn quarantine(&self, id: LeaseId) -> Result<(), LedgerError> {
+        let key = state(id);
+        let Some(bytes) = self.store.get(&key).await? else { return Ok(()) };
+        let aside = Namespace::LeaseDamaged.key(id.to_bytes());
+        let write = Transaction::new().expect_equals(key.clone(), bytes.clone());
+        Ok(self.store.commit(write.put(aside, bytes).delete(key)).await?)
+    }
+}
+
+fn limited(write: Transaction, terms: &Terms, limits: Limits) -> Transaction {
+    let owner = Quota::Principal(terms.owner.clone());
+    let role = Quota::Role(terms.backend.clone(), terms.role.clone());
+    let backend = Quota::Backend(terms.backend.clone());
+    let all = [(owner, limits.principal), (role, limits.role), (backend, limits.backend)];
+    let limit = |write: Transaction, (whose, limit): (Quota, Option<u64>)| match limit {
+        Some(limit) => write.expect_below(quota(&whose), limit),
+        None => write,
+    };
+    all.into_iter().fold(write, limit)
+}
+
+/// Which expectation of a reservation did not hold.
+fn over_quota(namespace: Namespace, tail: &[u8]) -> LedgerError {
+    if namespace != Namespace::LeaseQuota {
+        // An id that was drawn twice.
+        return LedgerError::Contended;
+    }
+    let kind = tail.split(|byte| *byte == 0).next().unwrap_or_default();
+    let known = ["principal", "role", "backend"];
+    let found = known.into_iter().find(|name| name.as_bytes() == kind);
+    LedgerError::Quota(found.unwrap_or("gateway"))
+}

@@ -1,0 +1,177 @@
+//! Orders to end many leases: durable before anyone is told, in force at once, carried out in pages.
+//!
+//! INVARIANT: an order is deleted only after every lease that it covers was written down as ending. It
+//! is begun anew after a crash, which does no harm: what is ending already is passed over.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures_util::{StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+use symbolon_core::clock::Timestamp;
+use symbolon_core::id::{LeaseId, OrderId};
+use symbolon_core::lease::{Cause, Order, Scope, Terms, index};
+
+use super::LedgerError;
+use super::ledger::Ledger;
+use super::write::namespace;
+use crate::store::record::{Record, decode, encode};
+use crate::store::{Key, Namespace, Span, Store, StoreError, Transaction, read_all};
+
+/// Leases that are read at once for an order.
+const PAGE: usize = 500;
+/// Leases that are written down at once; they share the store's flushes.
+const SIDE_BY_SIDE: usize = 64;
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct OrderRecord(Order);
+
+impl Record for OrderRecord {
+    const VERSION: u8 = 1;
+}
+
+/// The orders that are not carried out yet.
+#[derive(Debug, Default)]
+pub(super) struct Orders(ArcSwap<Vec<(OrderId, Order)>>);
+
+impl Orders {
+    /// Reads what a crash or a stop left unfinished. What was reserved before now and is covered was
+    /// reserved before the order was in force, or may have been.
+    pub(super) async fn load(store: &dyn Store, now: Timestamp) -> Result<Self, StoreError> {
+        let mut pending = Vec::new();
+        for (key, bytes) in read_all(store, Span::all(Namespace::LeaseOrder)).await? {
+            let OrderRecord(order) = decode(&bytes)?;
+            if let Ok(id) = key.tail().try_into() {
+                pending.push((OrderId::from_bytes(id), Order { reserved_until: now, ..order }));
+            }
+        }
+        Ok(Self(ArcSwap::from_pointee(pending)))
+    }
+
+    pub(super) fn covers(&self, terms: &Terms) -> bool {
+        self.0.load().iter().any(|(_, order)| order.covers(terms))
+    }
+
+    pub(super) fn pending(&self) -> Arc<Vec<(OrderId, Order)>> {
+        self.0.load_full()
+    }
+
+    fn put_in_force(&self, id: OrderId, order: &Order) {
+        self.0.rcu(|orders| {
+            let mut orders = Vec::clone(orders);
+            orders.push((id, order.clone()));
+            orders
+        });
+    }
+
+    fn done(&self, id: OrderId) {
+        self.0.rcu(|orders| {
+            orders.iter().filter(|(other, _)| *other != id).cloned().collect::<Vec<_>>()
+        });
+    }
+}
+
+/// An order that is to become durable together with what caused it.
+#[derive(Debug)]
+#[must_use = "an order is committed and put in force"]
+pub struct Draft {
+    id: OrderId,
+    order: Order,
+}
+
+impl Ledger {
+    /// Ends every lease in `scope` that was reserved until now. When this returns the order is
+    /// durable and nothing it covers is renewed; the reaper ends them one by one.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`]; if it leaves doubt the order may be found at the next start.
+    pub async fn order(&self, scope: Scope, cause: Cause) -> Result<Order, LedgerError> {
+        let draft = self.draft(scope, cause);
+        self.store.commit(draft.write()?).await?;
+        Ok(self.put_in_force(draft))
+    }
+
+    /// An order to be written together with something else, by [`Draft::write`], and then
+    /// [put in force](Ledger::put_in_force).
+    pub fn draft(&self, scope: Scope, cause: Cause) -> Draft {
+        let now = self.now();
+        let order = Order { scope, cause, reserved_until: now, given_at: now };
+        Draft { id: self.ids.order(now), order }
+    }
+
+    /// Puts a durable order in force. What was reserved while it was being written is covered too.
+    pub fn put_in_force(&self, draft: Draft) -> Order {
+        let order = Order { reserved_until: self.now(), ..draft.order };
+        self.orders.put_in_force(draft.id, &order);
+        self.wake();
+        order
+    }
+
+    /// Orders under way.
+    #[must_use]
+    pub fn pending_orders(&self) -> Vec<Order> {
+        self.orders.pending().iter().map(|(_, order)| order.clone()).collect()
+    }
+
+    /// Carries out what is under way. Errors are logged; the next sweep begins again.
+    pub(super) async fn carry_out_orders(&self) {
+        for (id, order) in self.orders.pending().iter() {
+            match self.carry_out(*id, order).await {
+                Ok(ended) => {
+                    tracing::info!(%id, scope = %order.scope, ended, "an order was carried out")
+                }
+                Err(error) => {
+                    tracing::warn!(%id, scope = %order.scope, code = error.code(), "an order is not carried out yet");
+                }
+            }
+        }
+    }
+
+    async fn carry_out(&self, id: OrderId, order: &Order) -> Result<u64, LedgerError> {
+        let (place, prefix) = order.scope.span();
+        let mut rest = Some(Span::with_prefix(namespace(place), prefix));
+        let mut ended = 0_u64;
+        while let Some(span) = rest {
+            let page = self.store.scan(span, PAGE).await?;
+            let leases = page.entries.iter().filter_map(|(key, _)| index::lease_of(key.tail()));
+            let endings = futures_util::stream::iter(leases.map(|lease| self.obey(order, lease)));
+            let count = endings
+                .buffer_unordered(SIDE_BY_SIDE)
+                .try_fold(0_u64, |sum, did| async move { Ok(sum.saturating_add(u64::from(did))) });
+            ended = ended.saturating_add(count.await?);
+            rest = page.next;
+        }
+        self.store.commit(Transaction::new().delete(key(id))).await?;
+        self.orders.done(id);
+        Ok(ended)
+    }
+
+    /// Writes one lease down as ending, if the order covers it and it is not already.
+    async fn obey(&self, order: &Order, lease: LeaseId) -> Result<bool, LedgerError> {
+        match self.read(lease).await {
+            Ok(Some(stored)) if order.covers(stored.lease.terms()) => {
+                self.begin_end(lease, order.cause).await
+            }
+            Ok(_) => Ok(false),
+            // Named and set aside by the reaper; one damaged record does not stop the order.
+            Err(LedgerError::Damaged(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Draft {
+    /// What makes the order durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Record`] if it has no bytes.
+    pub fn write(&self) -> Result<Transaction, StoreError> {
+        let bytes = encode(&OrderRecord(self.order.clone()))?;
+        Ok(Transaction::new().put(key(self.id), bytes))
+    }
+}
+
+fn key(id: OrderId) -> Key {
+    Namespace::LeaseOrder.key(id.to_bytes())
+}
