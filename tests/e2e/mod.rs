@@ -4,3 +4,4 @@ mod documents;
 mod jwks;
 mod openbao;
 mod parts;
+mod postgres;

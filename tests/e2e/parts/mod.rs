@@ -13,4 +13,5 @@ pub(super) use bao::Bao;
 pub(super) use endpoint::{Endpoint, Reply};
 pub(super) use process::free_port;
 pub(super) use provider::Provider;
+pub(super) use symbolon_tests::harness::postgres::{self, Postgres};
 pub(super) use web::{Identity, Web};
