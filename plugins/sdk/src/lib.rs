@@ -53,7 +53,9 @@ mod manifest;
 mod plugin;
 #[cfg(feature = "getrandom")]
 mod random;
+pub mod role;
 mod secret;
+pub mod sql;
 
 pub use bindings::base::exports::symbolon::plugin::check::Report;
 pub use bindings::base::symbolon::plugin::log::Level;
@@ -65,7 +67,6 @@ pub use bindings::credentials::exports::symbolon::plugin::credentials::{
 };
 pub use bindings::exchange::exports::symbolon::plugin::exchange::{ExchangeRequest, Token};
 pub use bindings::secrets::exports::symbolon::plugin::secrets::{Listing, Secret, Selector, Value};
-pub use bindings::sql::symbolon::plugin::sql;
 #[doc(hidden)]
 pub use exported::Exported;
 #[doc(hidden)]
