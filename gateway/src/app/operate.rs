@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use symbolon_core::audit::{AdminEvent, Outcome};
+use symbolon_core::audit::{AdminEvent, AuditKey, Outcome};
 use symbolon_core::barrier::{Locked, Scope};
 use symbolon_core::error::Kind;
 use symbolon_core::policy::{AdminPermit, Administrator, Denial};
@@ -51,10 +51,7 @@ impl Operator for App {
             Operation::RevokeSessions(whom) => self.revoke_sessions(&whom).await,
             Operation::RotateKeys => self.rotate_keys().await,
             Operation::AuditAnchor => self.audit_anchor().await,
-            Operation::HashValue(value) => {
-                let hash = self.line.audit_key().hash_value(value.as_bytes());
-                Ok(plain(json!({ "hash": hash })))
-            }
+            Operation::HashValue(value) => Ok(plain(self.hashes(value.as_bytes()))),
         }
     }
 }
@@ -293,6 +290,16 @@ impl App {
         let done = self.foundation.barriers.raise(scope, now).await;
         let epoch = done.map_err(|error| failed(&error, error.code()))?;
         Ok(plain(json!({ "whom": whom.to_string(), "issued_until": epoch.to_string() })))
+    }
+
+    /// The hash of a value under every key that is kept: older records have it under older keys.
+    fn hashes(&self, value: &[u8]) -> Value {
+        let keys = self.foundation.keyring.audit_keys();
+        let hash = |key: &Arc<keyring::MacKey>| {
+            let hash = AuditKey::over(key.id(), key.hmac()).hash_value(value);
+            json!({ "key": key.id(), "hash": hash })
+        };
+        json!({ "hashes": keys.iter().map(hash).collect::<Vec<_>>() })
     }
 
     async fn audit_anchor(&self) -> Result<Answer, OperationError> {

@@ -1,6 +1,6 @@
 //! `symbolon audit`: whether the log is whole, and how to find a value in it.
 
-use std::io::Read;
+use std::io::{BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -39,12 +39,19 @@ pub(super) enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// The keyed hash of a value, as the log writes it, to search for it
+    /// The keyed hashes of a value, as the log writes them, to search for it
+    ///
+    /// One line for each key that is kept, the newest first: a record has the hash under the key of
+    /// its time. A value on the command line is seen by everybody who can list processes, and stays
+    /// in the shell's history: leave it out to be asked for it, or pass it on standard input.
     #[command(after_help = "Examples:
-  symbolon audit hash alice@example.com
-  symbolon audit hash - < value                 (keeps the value out of the process list)")]
+  symbolon audit hash < value
+  symbolon audit hash < value | grep -h -F -f - /var/log/symbolon/audit*.jsonl
+  symbolon audit hash --output json < value
+  symbolon audit hash public-name               (seen by everybody who can list processes)")]
     Hash {
-        /// The value; `-` reads it from standard input
+        /// The value; left out, or `-`, it is read from standard input
+        #[arg(default_value = "-", hide_default_value = true)]
         value: String,
         #[command(flatten)]
         gateway: SocketArgs,
@@ -128,15 +135,56 @@ fn json(report: &Report) -> Value {
 async fn hash(value: String, gateway: &SocketArgs, form: Form) -> Result<(), Failure> {
     let value = if value == "-" { from_input()? } else { value };
     let answer = gateway.post("/v1/audit:hash", &json!({ "value": value })).await?;
-    match (form, answer.get("hash").and_then(Value::as_str)) {
-        (Form::Table, Some(hash)) => output::line(hash),
+    match (form, answer.get("hashes").and_then(Value::as_array)) {
+        (Form::Table, Some(hashes)) => hashes
+            .iter()
+            .filter_map(|under| under.get("hash").and_then(Value::as_str))
+            .try_for_each(output::line),
         (Form::Table | Form::Json, _) => output::value(&answer, form, &[]),
     }
 }
 
+/// Most bytes of a value: what fits into the body of an admin call, whatever has to be escaped in it.
+const MAX_VALUE_BYTES: u64 = 32 << 10;
+
+/// A line that is typed, or everything that is passed; one line break at its end is not part of it.
 fn from_input() -> Result<String, Failure> {
+    let input = std::io::stdin();
+    let typed = input.is_terminal();
+    if typed {
+        output::note("the value, ended with Enter (it is shown as you type):");
+    }
+    value_of(input.lock(), typed)
+}
+
+fn value_of(input: impl BufRead, typed: bool) -> Result<String, Failure> {
     let mut value = String::new();
-    let read = std::io::stdin().lock().take(1 << 20).read_to_string(&mut value);
+    let mut input = input.take(MAX_VALUE_BYTES + 2);
+    let read = if typed { input.read_line(&mut value) } else { input.read_to_string(&mut value) };
     read.map_err(|error| Failure::new(format!("cannot read the value: {error}")))?;
-    Ok(value.strip_suffix('\n').map_or_else(|| value.clone(), str::to_owned))
+    if value.ends_with('\n') {
+        value.pop();
+    }
+    let fits = u64::try_from(value.len()).is_ok_and(|length| length <= MAX_VALUE_BYTES);
+    match (fits, value.is_empty()) {
+        (true, false) => Ok(value),
+        (true, true) => Err(Failure::new("the value is empty")),
+        (false, _) => Err(Failure::new("the value is larger than 32 KiB")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_is_what_is_passed_without_its_last_line_break() {
+        let value = |text: &str, typed| value_of(text.as_bytes(), typed).map_err(|e| e.to_string());
+        assert_eq!(value("a b\n", false), Ok("a b".to_owned()));
+        assert_eq!(value("a\nb\n\n", false), Ok("a\nb\n".to_owned()));
+        assert_eq!(value("a\nb\n", true), Ok("a".to_owned()));
+        assert_eq!(value("\n", false), Err("error: the value is empty".to_owned()));
+        assert!(value(&"x".repeat(32 << 10), false).is_ok());
+        assert!(value(&"x".repeat((32 << 10) + 1), false).is_err());
+    }
 }

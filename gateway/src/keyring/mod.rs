@@ -190,6 +190,15 @@ impl Keyring {
         self.ring.load().of(Kind::Audit).find(|held| held.stored.id == id).and_then(Held::mac)
     }
 
+    /// Every audit key that is kept, the newest first: to search all records.
+    #[must_use]
+    pub fn audit_keys(&self) -> Vec<Arc<MacKey>> {
+        let ring = self.ring.load();
+        let mut keys: Vec<_> = ring.of(Kind::Audit).filter_map(Held::mac).collect();
+        keys.reverse();
+        keys
+    }
+
     /// The key that authenticates compiled components in the cache.
     #[must_use]
     pub fn code_mac_key(&self) -> Arc<MacKey> {

@@ -214,6 +214,8 @@ async fn mac_keys_change_at_once_and_old_audit_keys_are_kept() {
     assert!(found.verifies("d", b"x", &audit.tag("d", b"x")));
     assert!(keyring.status().iter().all(|status| status.id != code.id()), "dropped at once");
     assert!(keyring.audit_key("nonsense").is_none());
+    let kept: Vec<_> = keyring.audit_keys().iter().map(|key| key.id().to_owned()).collect();
+    assert_eq!(kept, [keyring.current_audit_key().id(), audit.id()]);
 }
 
 #[tokio::test]
