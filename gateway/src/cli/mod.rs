@@ -51,6 +51,9 @@ enum Command {
   symbolon serve --config /etc/symbolon/symbolon.toml")]
     Serve(ConfigArgs),
     /// Check a configuration, the files it names and its policies
+    ///
+    /// No component runs and nothing is sent: whether a plugin takes its configuration, and whether
+    /// issuers and backends answer, is known when the gateway starts (`symbolon status`).
     #[command(after_help = "Examples:
   symbolon check --config symbolon.toml
   symbolon check --config symbolon.toml || exit     (64: faults in the configuration)")]
