@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use symbolon::listen::{
-    Arrival, Certificate, Failure, Fault, Handler, Limits, Listener, Peer, Response, Settings,
+    Arrival, Certificate, Failure, Fault, Handler, Limits, Listener, Peer, Places, Response,
+    Settings,
 };
 use symbolon_core::secret::Secret;
 use symbolon_tests::harness::{Gateway, Setup};
@@ -173,8 +174,7 @@ async fn a_certificate_is_replaced_while_connections_are_open() {
             max_header_bytes: 16 << 10,
             max_body_bytes: 16 << 10,
         },
-        max_connections: 16,
-        max_connections_per_source: 16,
+        places: Places::new(16, 16, 1),
         proxy_protocol_from: Vec::new(),
         forwarded_from: Vec::new(),
         drain_timeout: second,

@@ -15,7 +15,7 @@ use super::{App, StartError};
 use crate::admin::{AdminSocket, Administration};
 use crate::config::{self, Config};
 use crate::line::discovery::Discovery;
-use crate::listen::{Certificate, Limits, Listener, Settings};
+use crate::listen::{Certificate, Limits, Listener, Places, Settings};
 use crate::time::SystemClock;
 
 /// How often the certificate's files are looked at.
@@ -90,7 +90,8 @@ impl Bound {
 
     /// Serves until `stop`, drains, and shuts the house down.
     pub async fn run(self, stop: CancellationToken) {
-        let settings = Arc::new(settings(&self.app.config()));
+        let listening = self.main.len() + self.discovery.len();
+        let settings = Arc::new(settings(&self.app.config(), listening));
         let listeners = TaskTracker::new();
         for tcp in self.main {
             let listener = Listener {
@@ -126,7 +127,7 @@ impl Bound {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, listeners: usize) -> Settings {
     let server = &config.server;
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
@@ -140,8 +141,11 @@ fn settings(config: &Config) -> Settings {
             max_header_bytes: size(server.max_header_bytes),
             max_body_bytes: size(server.max_body_bytes),
         },
-        max_connections: count(server.max_connections),
-        max_connections_per_source: count(server.max_connections_per_source),
+        places: Places::new(
+            count(server.max_connections),
+            count(server.max_connections_per_source),
+            listeners,
+        ),
         proxy_protocol_from: server.proxy_protocol_from.clone(),
         forwarded_from: server.forwarded_from.clone(),
         drain_timeout: server.drain_timeout,

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::pace::{Pace, Paced};
 use super::proxy::{is_within, read_header};
-use super::source::{Guest, Sources};
+use super::source::Guest;
 use super::{Arrival, Certificate, Failure, Fault, Handler, Peer, Response, Settings};
 
 /// Limits of one connection.
@@ -51,7 +51,6 @@ pub(super) struct Connection<H> {
     pub(super) tls: Option<Arc<Certificate>>,
     pub(super) handler: Arc<H>,
     pub(super) tracker: TaskTracker,
-    pub(super) sources: Arc<Sources>,
     pub(super) stop: CancellationToken,
 }
 
@@ -85,7 +84,7 @@ impl<H: Handler> Connection<H> {
         if is_within(&self.settings.proxy_protocol_from, peer.ip()) {
             *client = read_header(&mut stream, peer).await.map_err(|_| Fault::Proxy)?.ip();
         }
-        let guest = self.sources.admit(*client).ok_or(Fault::Crowded)?;
+        let guest = self.settings.places.sources.admit(*client).ok_or(Fault::Crowded)?;
         let stream = match &self.tls {
             None => Stream::Plain(stream),
             Some(tls) => {

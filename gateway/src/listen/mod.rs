@@ -5,12 +5,18 @@
 //! in our memory. What a request means is not known here; it is handed to a [`Handler`] whole.
 //!
 //! The handler runs in a task of its own: a client that hangs up does not stop what it began.
+//!
+//! INVARIANT: connections are counted over all listeners that share their [`Places`], which are all of
+//! a process: another listener is no way around the limit, for all or for one source.
 
 mod connection;
 mod pace;
 mod proxy;
 mod source;
 mod tls;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,7 +27,7 @@ use http::request::Parts;
 use http_body_util::Full;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -110,16 +116,36 @@ pub enum Failure {
 pub struct Settings {
     /// Limits of each connection.
     pub limits: Limits,
-    /// Most connections at a time.
-    pub max_connections: usize,
-    /// Most connections of one source at a time.
-    pub max_connections_per_source: usize,
+    /// How many connections there may be, together with other listeners.
+    pub places: Places,
     /// Peers that must begin with a PROXY v2 header, whose word is believed.
     pub proxy_protocol_from: Vec<IpNet>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub forwarded_from: Vec<IpNet>,
     /// How long connections may go on after the drain began.
     pub drain_timeout: Duration,
+}
+
+/// How many connections there may be at a time, over all listeners.
+#[derive(Clone, Debug)]
+pub struct Places {
+    all: Arc<Semaphore>,
+    sources: Arc<Sources>,
+}
+
+impl Places {
+    /// At most `most` connections, and `per_source` of one source. Each of the `listeners` keeps one
+    /// place for the connection that it waits for, so that none of them starves; with fewer places
+    /// than listeners, there are as many as listeners.
+    #[must_use]
+    pub fn new(most: usize, per_source: usize, listeners: usize) -> Self {
+        let all = Semaphore::new(most.max(listeners).min(Semaphore::MAX_PERMITS));
+        Self { all: Arc::new(all), sources: Arc::new(Sources::new(per_source)) }
+    }
+
+    async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        self.all.clone().acquire_owned().await.ok()
+    }
 }
 
 /// A bound TCP listener with everything that its connections need.
@@ -139,12 +165,10 @@ impl<H: Handler> Listener<H> {
     /// close. Returns when the last connection is gone or the drain time is over.
     pub async fn run(self, stop: CancellationToken) {
         let connections = TaskTracker::new();
-        let places = Arc::new(Semaphore::new(self.settings.max_connections));
-        let sources = Arc::new(Sources::new(self.settings.max_connections_per_source));
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = accept(&self.tcp, &places) => accepted,
+                accepted = accept(&self.tcp, &self.settings.places) => accepted,
             };
             let Some((stream, peer, place)) = accepted else { continue };
             let connection = connection::Connection {
@@ -152,7 +176,6 @@ impl<H: Handler> Listener<H> {
                 tls: self.tls.clone(),
                 handler: self.handler.clone(),
                 tracker: connections.clone(),
-                sources: sources.clone(),
                 stop: stop.clone(),
             };
             connections.spawn(async move {
@@ -167,12 +190,12 @@ impl<H: Handler> Listener<H> {
     }
 }
 
-type Accepted = (tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
+type Accepted = (tokio::net::TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 /// Takes a place first and accepts then. An error of `accept` (out of descriptors, mostly) costs a
 /// moment's pause, since trying again at once would spin.
-async fn accept(tcp: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
-    let place = places.clone().acquire_owned().await.ok()?;
+async fn accept(tcp: &TcpListener, places: &Places) -> Option<Accepted> {
+    let place = places.take().await?;
     match tcp.accept().await {
         Ok((stream, peer)) => Some((stream, peer, place)),
         Err(error) => {
