@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod issuer;
 pub mod keyring;
+pub mod kill;
 pub mod lease;
 pub mod line;
 pub mod listen;

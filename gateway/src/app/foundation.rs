@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_core::audit::Anchor;
+use symbolon_core::barrier::Scope;
 use symbolon_core::clock::Clock;
 use symbolon_core::secret::Secret;
 use symbolon_host::egress::Network;
@@ -15,10 +16,11 @@ use symbolon_host::engine::EngineSettings;
 use symbolon_host::{CompiledCache, Host};
 
 use super::StartError;
-use crate::audit::{AnchorError, Anchors, Journal, Parts};
+use crate::audit::{AnchorError, Anchors, Journal, Parts as JournalParts};
 use crate::barriers::{DurableBarriers, OnceSet};
 use crate::config::{self, Config, SecretRef};
 use crate::keyring::{self, Keyring};
+use crate::lease::{Boot, HandleSeal, Hold, Ledger, Parts, Reason, Unwatched};
 use crate::seal::{Seal, Source};
 use crate::store::{Key, Namespace, Options, SledStore, Store, Transaction};
 use crate::telemetry::{LogFormat, Metrics, Settings as TelemetrySettings, Telemetry};
@@ -41,6 +43,10 @@ pub struct Foundation {
     pub barriers: Arc<DurableBarriers>,
     /// One-shot tokens seen.
     pub replays: Arc<OnceSet>,
+    /// Leases.
+    pub leases: Arc<Ledger>,
+    /// What revocation handles are wrapped with.
+    pub handles: HandleSeal,
     /// The component host.
     pub host: Arc<Host>,
     /// Resolver and roots of outgoing requests.
@@ -67,20 +73,29 @@ impl Foundation {
             assertion_issuer: config.assertions.origin.as_str().to_owned(),
             policies: keyring::Policies::default(),
         };
+        let handles = HandleSeal::new(seal.clone());
         let keyring = Keyring::open(store.clone(), seal, clock.clone(), settings).await?;
         let journal = open_journal(config, store.clone(), clock.clone()).await?;
         let barriers = DurableBarriers::open(store.clone(), clock.clone()).await?;
         let replays = OnceSet::open(store.clone(), clock.clone()).await?;
+        let ids = Arc::new(Ids::default());
+        let leases = open_leases(config, store.clone(), (clock.clone(), ids.clone())).await?;
+        if leases.hold().reason() == Some(Reason::Restored) {
+            // Who was locked or logged out after the backup was made does not get back in.
+            barriers.raise(Scope::Global, clock.now()).await?;
+        }
         let host = open_host(config, &keyring)?;
         let journal = Arc::new(journal);
         telemetry.observe(store.clone(), journal.clone());
         Ok(Self {
-            ids: Arc::new(Ids::default()),
+            ids,
             store,
             keyring: Arc::new(keyring),
             journal,
             barriers: Arc::new(barriers),
             replays: Arc::new(replays),
+            leases: Arc::new(leases),
+            handles,
             host: Arc::new(host),
             network,
             telemetry,
@@ -126,6 +141,20 @@ pub(super) async fn open_store(
     Ok(Arc::new(opened.map_err(|_| StartError::Interrupted)??))
 }
 
+/// The ledger, and whether this store may act.
+async fn open_leases(
+    config: &Config,
+    store: Arc<SledStore>,
+    (clock, ids): (Arc<dyn Clock>, Arc<Ids>),
+) -> Result<Ledger, StartError> {
+    let mut witness = config.store.path.clone().into_os_string();
+    witness.push(".witness");
+    let time = (&*clock, Boot::read());
+    let hold = Hold::assess(store.as_ref(), PathBuf::from(witness), time).await?;
+    let parts = Parts { store, clock, ids, watch: Arc::new(Unwatched) };
+    Ok(Ledger::open(parts, hold).await?)
+}
+
 /// Where the seal is. A systemd credential is a file in the directory that systemd names.
 pub(super) fn seal_source(key: &SecretRef) -> Result<Source, StartError> {
     match key {
@@ -152,7 +181,7 @@ async fn open_journal(
         ..crate::audit::Settings::in_directory(config.audit.directory.clone())
     };
     let anchor = read_anchor(store.as_ref()).await?;
-    let parts = Parts { clock, anchors: Arc::new(StoreAnchors(store)), anchor };
+    let parts = JournalParts { clock, anchors: Arc::new(StoreAnchors(store)), anchor };
     let runtime = tokio::runtime::Handle::current();
     let started = tokio::task::spawn_blocking(move || {
         let _entered = runtime.enter();

@@ -13,6 +13,7 @@ mod operate;
 mod otlp;
 pub mod plugins;
 mod serving;
+mod signals;
 pub mod world;
 
 use std::path::PathBuf;
@@ -31,13 +32,17 @@ use self::foundation::{Foundation, KEY_TICK};
 use self::plugins::{Admissions, Plugins};
 use self::world::{Built, KeptKeys};
 use crate::config::{Change, Config, Faults};
+use crate::lease::{Boot, Reaper};
 use crate::line::Line;
 use crate::line::limits::Buckets;
 use crate::time::Ids;
 
 pub use operate::chain;
 pub use serving::{Bound, serve};
+pub use signals::Signals;
 
+/// How often the ledger writes down that its store is alive.
+const BEAT: Duration = Duration::from_secs(60);
 /// Most sources whose refusals are remembered.
 const SOURCES: u64 = 100_000;
 
@@ -82,6 +87,9 @@ pub enum StartError {
     /// Epochs and locks cannot be read.
     #[error("epochs and locks cannot be read")]
     Barriers(#[from] crate::barriers::BarrierError),
+    /// It cannot be said whether the ledger may act.
+    #[error("the ledger of leases does not open")]
+    Hold(#[from] crate::lease::HoldError),
     /// The set of one-shot tokens cannot be read.
     #[error("the set of used one-shot tokens cannot be read")]
     Once(#[from] crate::barriers::OnceError),
@@ -142,6 +150,9 @@ pub enum StartError {
     /// The demonstration did not show what it should.
     #[error("the demonstration failed at {0}")]
     Demo(&'static str),
+    /// The system takes no signal handlers.
+    #[error("signals cannot be received")]
+    Signals(#[source] std::io::Error),
     /// A blocking step was cut off by the end of the process.
     #[error("interrupted while starting")]
     Interrupted,
@@ -154,6 +165,8 @@ pub struct App {
     pub foundation: Foundation,
     /// The line.
     pub line: Arc<Line>,
+    /// What ends leases.
+    pub reaper: Arc<Reaper>,
     config: ArcSwap<Config>,
     plugins: ArcSwap<Plugins>,
     admissions: Admissions,
@@ -184,14 +197,18 @@ impl App {
             world: ArcSwap::from_pointee(world),
             journal: foundation.journal.clone(),
             keyring: foundation.keyring.clone(),
+            leases: foundation.leases.clone(),
+            handles: foundation.handles.clone(),
             refusals: Buckets::new(refusals, SOURCES, foundation.clock.clone()),
             clock: foundation.clock.clone(),
             ids: Ids::default(),
             metrics: foundation.metrics(),
         });
+        let reaper = Reaper::new(foundation.leases.clone(), line.clone());
         let app = Arc::new(Self {
             foundation,
             line,
+            reaper,
             config: ArcSwap::from_pointee(config),
             plugins: ArcSwap::from_pointee(plugins),
             admissions,
@@ -244,7 +261,7 @@ impl App {
         for (alias, kept) in &fresh {
             let known = current.get(alias).is_some_and(|old| Arc::ptr_eq(&old.keys, &kept.keys));
             if !known {
-                self.tasks.spawn(kept.keys.clone().keep_fresh(kept.stop.clone()));
+                self.chore(kept.keys.clone().keep_fresh(kept.stop.clone()));
             }
         }
         for (alias, old) in std::mem::replace(current, fresh) {
@@ -268,6 +285,17 @@ impl App {
                 }
             }
         });
+        // Not a chore: what is under way when the house stops is let end.
+        self.tasks.spawn(self.reaper.clone().run(self.stop.clone()));
+        let leases = self.foundation.leases.clone();
+        self.chore(async move {
+            loop {
+                tokio::time::sleep(BEAT).await;
+                if let Err(error) = leases.beat(Boot::read()).await {
+                    tracing::warn!(%error, "the ledger's beat is late");
+                }
+            }
+        });
         let replays = self.foundation.replays.clone();
         self.chore(async move {
             loop {
@@ -287,12 +315,10 @@ impl App {
     }
 
     /// Stops every task, closes the audit log and sends what telemetry holds. The listeners have
-    /// drained before.
+    /// drained before. Each step has a deadline and none waits for a lock: a reload that hangs does
+    /// not keep the house open.
     pub async fn shut_down(&self) {
         self.stop.cancel();
-        for kept in self.keys.lock().await.values() {
-            kept.stop.cancel();
-        }
         self.tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
         if let Err(error) = self.foundation.journal.stop().await {

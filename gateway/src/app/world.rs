@@ -23,6 +23,7 @@ use crate::config::{self, Config};
 use crate::issuer::{self, Origins};
 use crate::line::ask::Public;
 use crate::line::authenticate::{Authenticator, KeySettings, KeySource, Keys, Standing, Way};
+use crate::line::credentials::{Role, Roles};
 use crate::line::dispatch::Dispatcher;
 use crate::line::limits::{Buckets, Quota};
 use crate::line::{Documents, World};
@@ -72,12 +73,32 @@ pub(super) async fn build(
         authenticator: Authenticator::new(issuers, in_use, limits.token_cache, standing),
         bundle,
         dispatcher: Dispatcher::new(Arc::new(Catalog::new(entries)), clock.clone(), metrics),
+        roles: roles(config),
         documents: documents(config, foundation),
         per_principal: Buckets::new(quota(limits.per_principal), PRINCIPALS, clock.clone()),
         per_issuer: Buckets::new(quota(limits.per_issuer), PRINCIPALS, clock),
         request_timeout: config.server.request_timeout,
     };
     Ok(Built { world, keys, plugins })
+}
+
+/// What can be issued, and how much of it.
+fn roles(config: &Config) -> Roles {
+    let mut roles = Roles { per_principal: config.limits.leases_per_principal, ..Roles::default() };
+    for (backend, block) in &config.backends {
+        if let Some(max) = block.max_leases {
+            roles.per_backend.insert(backend.clone(), max);
+        }
+        for (name, role) in &block.roles {
+            let told = Role {
+                ttl: role.ttl,
+                max_leases: role.max_leases,
+                config: role.settings.as_json().to_string(),
+            };
+            roles.roles.insert((backend.clone(), name.clone()), told);
+        }
+    }
+    roles
 }
 
 pub(super) fn quota(rate: config::Rate) -> Quota {

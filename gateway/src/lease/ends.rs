@@ -61,3 +61,13 @@ pub trait Watch: Send + Sync + fmt::Debug {
     /// A backend was asked to end one: `ended`, or the code of the failure.
     fn attempted(&self, backend: &BackendName, outcome: &'static str);
 }
+
+/// Nobody is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn ended(&self, _: &Revoked) {}
+
+    fn attempted(&self, _: &BackendName, _: &'static str) {}
+}

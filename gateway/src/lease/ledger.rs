@@ -362,7 +362,7 @@ impl Ledger {
     }
 
     pub(super) fn view(&self, lease: &Lease) -> LeaseView {
-        LeaseView::of(lease, self.orders.covers(lease.terms()))
+        LeaseView::of(lease, self.orders.covers(lease.terms()), self.now())
     }
 
     /// There may be something to do.

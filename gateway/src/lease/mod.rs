@@ -39,7 +39,7 @@ mod write;
 mod tests;
 
 pub use browse::{After, Filter, LeasePage};
-pub use ends::{BoxFuture, EndError, Ended, Ending, Ends, Watch};
+pub use ends::{BoxFuture, EndError, Ended, Ending, Ends, Unwatched, Watch};
 pub use error::LedgerError;
 pub use hold::{Boot, Hold, HoldError, LONGEST_GAP, Reason};
 pub use lane::LaneStatus;

@@ -15,6 +15,7 @@ use symbolon_core::lease::{Cause, Order, Scope, Terms, index};
 use super::LedgerError;
 use super::ledger::Ledger;
 use super::write::namespace;
+use crate::kill::{self, Point};
 use crate::store::record::{Record, decode, encode};
 use crate::store::{Key, Namespace, Span, Store, StoreError, Transaction, read_all};
 
@@ -89,6 +90,7 @@ impl Ledger {
     pub async fn order(&self, scope: Scope, cause: Cause) -> Result<Order, LedgerError> {
         let draft = self.draft(scope, cause);
         self.store.commit(draft.write()?).await?;
+        kill::reach(Point::AfterOrder);
         Ok(self.put_in_force(draft))
     }
 
@@ -134,14 +136,17 @@ impl Ledger {
         let mut ended = 0_u64;
         while let Some(span) = rest {
             let page = self.store.scan(span, PAGE).await?;
-            let leases = page.entries.iter().filter_map(|(key, _)| index::lease_of(key.tail()));
-            let endings = futures_util::stream::iter(leases.map(|lease| self.obey(order, lease)));
+            // Collected first: a closure over borrowed entries would make the future too particular.
+            let leases: Vec<LeaseId> =
+                page.entries.iter().filter_map(|(key, _)| index::lease_of(key.tail())).collect();
+            let endings = futures_util::stream::iter(leases.into_iter().map(|lease| self.obey(order, lease)));
             let count = endings
                 .buffer_unordered(SIDE_BY_SIDE)
                 .try_fold(0_u64, |sum, did| async move { Ok(sum.saturating_add(u64::from(did))) });
             ended = ended.saturating_add(count.await?);
             rest = page.next;
         }
+        kill::reach(Point::AfterCarriedOut);
         self.store.commit(Transaction::new().delete(key(id))).await?;
         self.orders.done(id);
         Ok(ended)

@@ -22,6 +22,7 @@ use super::ends::{EndError, Ending, Ends};
 use super::lane::{Lane, LaneStatus, Settled};
 use super::write::Stored;
 use super::{Ledger, LedgerError};
+use crate::kill::{self, Point};
 use crate::store::{Key, Namespace, Span, StoreError, Transaction};
 
 /// Longest time between two looks at the index, in case nobody wakes the reaper: a clock that was
@@ -209,7 +210,10 @@ impl Reaper {
         };
         let after = Stored::new(Lease::following(revision, revoking.clone()))?;
         match self.ledger.commit(&before, Some(&after)).await {
-            Ok(()) => Ok(Some((after, revoking))),
+            Ok(()) => {
+                kill::reach(Point::AfterDue);
+                Ok(Some((after, revoking)))
+            }
             // Renewed or revoked at this very moment: the next sweep sees what it is now.
             Err(LedgerError::Store(StoreError::Conflict(_))) => Ok(None),
             Err(error) => Err(error),
@@ -247,6 +251,7 @@ impl Reaper {
         let after = Stored::new(Lease::following(before.lease.revision(), next))?;
         match self.ledger.commit(before, Some(&after)).await {
             Ok(()) => {
+                kill::reach(Point::AfterOver);
                 self.ledger.tell(&after.lease);
                 Ok(())
             }

@@ -24,6 +24,8 @@ pub struct LeaseView {
     pub reserved_at: Timestamp,
     /// When it ends, or would have ended; `None` if it was never activated.
     pub expires_at: Option<Timestamp>,
+    /// The ledger's time when it was looked at.
+    pub seen_at: Timestamp,
     /// Beyond this no renewal leads.
     pub ends_by: Timestamp,
     /// Whether it can be renewed.
@@ -51,10 +53,13 @@ pub struct LeaseView {
 }
 
 impl LeaseView {
-    /// How much of it is left at `now`.
+    /// How much of it is left.
     #[must_use]
-    pub fn remaining(&self, now: Timestamp) -> Duration {
-        self.expires_at.map_or(Duration::ZERO, |end| end.since(now))
+    pub fn lasts(&self) -> Duration {
+        match self.state {
+            "active" => self.expires_at.map_or(Duration::ZERO, |end| end.since(self.seen_at)),
+            _ => Duration::ZERO,
+        }
     }
 
     /// How long the end has been due at `now` without being reached.
@@ -67,8 +72,8 @@ impl LeaseView {
     }
 
     /// What `lease` shows. `ordered` if an order to end it is under way, which has not reached it yet.
-    pub(super) fn of(lease: &Lease, ordered: bool) -> Self {
-        let view = Self::bare(lease);
+    pub(super) fn of(lease: &Lease, ordered: bool, now: Timestamp) -> Self {
+        let view = Self::bare(lease, now);
         match lease.phase() {
             Phase::Reserved(_) => view,
             Phase::Active(active) => Self {
@@ -100,7 +105,7 @@ impl LeaseView {
         }
     }
 
-    fn bare(lease: &Lease) -> Self {
+    fn bare(lease: &Lease, now: Timestamp) -> Self {
         let terms = lease.terms();
         Self {
             id: terms.id,
@@ -110,6 +115,7 @@ impl LeaseView {
             state: lease.phase().as_str(),
             reserved_at: terms.reserved_at,
             expires_at: None,
+            seen_at: now,
             ends_by: terms.ends_by,
             renewable: false,
             revocable: false,

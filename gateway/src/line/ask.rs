@@ -5,10 +5,12 @@
 //! grammar does not foresee (an unknown query parameter, one given twice, an unknown member in a
 //! body) is refused, since a parameter that is quietly ignored is a promise that is quietly broken.
 
+mod leases;
+
 use http::request::Parts;
 use http::{Method, header};
 use serde::Deserialize;
-use symbolon_core::ask::{Ask, Version};
+use symbolon_core::ask::{Action, Ask, Version};
 use symbolon_core::error::Kind;
 use symbolon_core::id::BackendName;
 use symbolon_core::path::SecretPath;
@@ -85,13 +87,28 @@ pub enum Route {
     Batch,
     /// One secret, or what lies in a folder.
     Secrets,
+    /// A credential of a role.
+    Credentials,
+    /// The asker's leases.
+    Leases,
+    /// One lease: to see it.
+    Lease,
+    /// One lease: to end it.
+    EndLease,
+    /// One lease: to renew it.
+    RenewLease,
 }
 
 /// The routes of principals and their methods; a path that ends in `/` stands for all below it.
 /// There are no others: what tests of every route go through is what [`parse`] goes through.
-pub const PRINCIPAL_ROUTES: [(Method, &str, Route); 2] = [
+pub const PRINCIPAL_ROUTES: [(Method, &str, Route); 7] = [
     (Method::POST, "/v1/secrets:batch", Route::Batch),
     (Method::GET, "/v1/secrets/", Route::Secrets),
+    (Method::POST, "/v1/credentials/", Route::Credentials),
+    (Method::GET, "/v1/leases", Route::Leases),
+    (Method::GET, "/v1/leases/", Route::Lease),
+    (Method::DELETE, "/v1/leases/", Route::EndLease),
+    (Method::POST, "/v1/leases/", Route::RenewLease),
 ];
 
 /// Why a request is not an ask. All of these are refusals of a stranger.
@@ -112,6 +129,12 @@ pub enum AskError {
     /// A query parameter is unknown, repeated or malformed.
     #[error("a query parameter is unknown, repeated or malformed")]
     Query,
+    /// The role's name breaks its grammar.
+    #[error("the role's name is malformed")]
+    Role,
+    /// The lease's id is none.
+    #[error("the lease's id is malformed")]
+    Lease,
     /// The body is not the JSON that the route takes.
     #[error("the body is malformed")]
     Body,
@@ -132,9 +155,13 @@ impl AskError {
     pub fn kind(self) -> Kind {
         match self {
             Self::NoRoute | Self::Method => Kind::NoRoute,
-            Self::Path(_) | Self::Backend | Self::Query | Self::Body | Self::BatchSize => {
-                Kind::Malformed
-            }
+            Self::Path(_)
+            | Self::Backend
+            | Self::Role
+            | Self::Lease
+            | Self::Query
+            | Self::Body
+            | Self::BatchSize => Kind::Malformed,
             Self::NoCredential | Self::Credential => Kind::Unauthenticated,
         }
     }
@@ -147,6 +174,8 @@ impl AskError {
             Self::Method => "method",
             Self::Path(_) => "path",
             Self::Backend => "backend_name",
+            Self::Role => "role_name",
+            Self::Lease => "lease_id",
             Self::Query => "query",
             Self::Body => "body",
             Self::BatchSize => "batch_size",
@@ -165,18 +194,32 @@ pub fn parse(head: &Parts, body: &[u8]) -> Result<Request, AskError> {
     if let Some((_, public)) = PUBLIC_ROUTES.iter().find(|(route, _)| *route == path) {
         return with_method(head, &Method::GET).map(|()| Request::Public(*public));
     }
-    let matches = |(method, route, what): &(Method, &'static str, Route)| {
-        let rest = path.strip_prefix(route)?;
-        (rest.is_empty() || route.ends_with('/')).then(|| (method.clone(), rest, *what))
-    };
-    let (method, rest, route) =
-        PRINCIPAL_ROUTES.iter().find_map(matches).ok_or(AskError::NoRoute)?;
-    with_method(head, &method)?;
+    let (rest, route) = route(&head.method, path)?;
+    let query = head.uri.query();
     let asked = match route {
         Route::Batch => batch(head, body),
-        Route::Secrets => secrets(rest, head.uri.query().unwrap_or_default()),
+        Route::Secrets => secrets(rest, query.unwrap_or_default()),
+        Route::Credentials => leases::credential(rest, (query, body)),
+        Route::Leases => leases::own(query.unwrap_or_default()),
+        Route::Lease => leases::one(Action::List, rest, (query, body)),
+        Route::EndLease => leases::one(Action::Revoke, rest, (query, body)),
+        Route::RenewLease => leases::renewal(rest, (query, body)),
     };
     asked.map(Request::Principal)
+}
+
+/// The route of a path and what follows it. A path that exists with other methods is told apart.
+fn route<'a>(method: &Method, path: &'a str) -> Result<(&'a str, Route), AskError> {
+    let mut known = false;
+    for (allowed, route, what) in &PRINCIPAL_ROUTES {
+        let rest = path.strip_prefix(route).filter(|rest| rest.is_empty() || route.ends_with('/'));
+        match rest {
+            Some(rest) if allowed == method => return Ok((rest, *what)),
+            Some(_) => known = true,
+            None => {}
+        }
+    }
+    Err(if known { AskError::Method } else { AskError::NoRoute })
 }
 
 /// The bearer token of the request: exactly one `Authorization: Bearer …`.

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use symbolon_core::ask::{Ask, Resource, Version};
 use symbolon_core::clock::Clock;
 use symbolon_core::error::Kind;
+use symbolon_core::id::LeaseId;
 use symbolon_core::policy::Permit;
 use symbolon_host::answer::{Listing, SecretValue};
 use symbolon_host::catalog::CatalogError;
 use symbolon_host::{CallContext, CallError, Catalog, Generation};
 
 use super::ask::Page;
+use super::credentials::{Credential, Leases, lease_of};
+use crate::lease::LeaseView;
 use crate::telemetry::Metrics;
 
 /// What was delivered, and by which plugin.
@@ -21,8 +24,8 @@ use crate::telemetry::Metrics;
 pub struct Granted {
     /// The thing itself.
     pub delivery: Delivery,
-    /// Digest of the component that answered.
-    plugin: String,
+    /// Digest of the component that answered; none if the ledger did.
+    plugin: Option<String>,
 }
 
 /// What can be delivered.
@@ -32,13 +35,35 @@ pub enum Delivery {
     Secret(SecretValue),
     /// Names.
     Listing(Listing),
+    /// A credential.
+    Credential(Credential),
+    /// A lease.
+    Lease(LeaseView),
+    /// Leases.
+    Leases(Leases),
 }
 
 impl Granted {
-    /// Digest of the component that answered.
+    /// What a component delivered.
+    pub(super) fn new(delivery: Delivery, generation: &Generation) -> Self {
+        Self { delivery, plugin: Some(generation.digest().to_string()) }
+    }
+
+    /// What the ledger says.
+    pub(super) fn of_ledger(delivery: Delivery) -> Self {
+        Self { delivery, plugin: None }
+    }
+
+    /// Digest of the component that answered; none if the ledger did.
     #[must_use]
-    pub fn plugin(&self) -> &str {
-        &self.plugin
+    pub fn plugin(&self) -> Option<&str> {
+        self.plugin.as_deref()
+    }
+
+    /// The lease that it is or comes with.
+    #[must_use]
+    pub fn lease(&self) -> Option<LeaseId> {
+        lease_of(&self.delivery)
     }
 
     /// Version of the secret, if it is one that has versions.
@@ -46,7 +71,10 @@ impl Granted {
     pub fn version(&self) -> Option<&str> {
         match &self.delivery {
             Delivery::Secret(secret) => secret.version.as_ref().map(Version::as_str),
-            Delivery::Listing(_) => None,
+            Delivery::Listing(_)
+            | Delivery::Credential(_)
+            | Delivery::Lease(_)
+            | Delivery::Leases(_) => None,
         }
     }
 }
@@ -132,8 +160,7 @@ impl Dispatcher {
         let took = self.clock.elapsed().saturating_sub(started);
         let operation = ask.action.as_str();
         self.metrics.called(backend.as_str(), operation, error.map(Undelivered::code), took);
-        let plugin = generation.digest().to_string();
-        delivered.map(|delivery| Granted { delivery, plugin })
+        delivered.map(|delivery| Granted::new(delivery, &generation))
     }
 }
 
@@ -161,7 +188,7 @@ async fn deliver(
 }
 
 /// The plugin's own words go to the operator's log, where they were cut and escaped.
-fn log(context: &CallContext, backend: &str, error: &Undelivered) {
+pub(super) fn log(context: &CallContext, backend: &str, error: &Undelivered) {
     let request_id = context.request_id;
     let fault = match error {
         Undelivered::Call(error) => error.fault(),

@@ -1,8 +1,8 @@
 //! The line: what happens to a request, station by station.
 //!
 //! ```text
-//! ask → authenticate ─┬→ decide → dispatch ─┬→ respond
-//!          audit.open ┘         (plugin)    └─ audit.close → Receipt
+//! ask → authenticate ─┬→ decide → lease.reserve → dispatch → lease.activate ─┬→ respond
+//!          audit.open ┘            (durable)      (plugin)      (durable)    └─ audit.close → Receipt
 //!      └→ strangers: limited by source, counted, answered with a constant
 //! ```
 //!
@@ -18,6 +18,7 @@
 
 pub mod ask;
 pub mod authenticate;
+pub mod credentials;
 pub mod discovery;
 pub mod dispatch;
 pub mod limits;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::StreamExt;
-use symbolon_core::ask::Ask;
+use symbolon_core::ask::{Action, Ask, Resource};
 use symbolon_core::audit::{AuditKey, Conclusion, Dialect, Opening, Outcome};
 use symbolon_core::barrier::Barred;
 use symbolon_core::clock::Clock;
@@ -43,14 +44,16 @@ use tracing::Instrument;
 
 use self::ask::{Asked, Page, Public, Request};
 use self::authenticate::Authenticator;
+use self::credentials::Roles;
 pub use self::dispatch::Granted;
-use self::dispatch::{Dispatcher, Undelivered};
+use self::dispatch::{Delivery, Dispatcher, Undelivered};
 use self::limits::{Buckets, source_of};
 use self::strangers::Stranger;
 use crate::audit::{Health, Journal};
 use crate::keyring::Keyring;
+use crate::lease::{HandleSeal, Ledger, LedgerError};
 use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, STATION};
 use crate::time::Ids;
 
 /// Most bytes of all answers of a batch together; the ask that crosses it is the last delivered.
@@ -67,6 +70,8 @@ pub struct World {
     pub bundle: Bundle,
     /// Backends.
     pub dispatcher: Dispatcher,
+    /// What can be issued.
+    pub roles: Roles,
     /// The gateway's own documents.
     pub documents: Documents,
     /// How often one principal may ask.
@@ -106,6 +111,10 @@ pub struct Line {
     pub journal: Arc<Journal>,
     /// Our own keys; the audit log's among them.
     pub keyring: Arc<Keyring>,
+    /// Leases.
+    pub leases: Arc<Ledger>,
+    /// What revocation handles are wrapped with.
+    pub handles: HandleSeal,
     /// How often one source may be refused.
     pub refusals: Buckets<IpAddr>,
     /// Time.
@@ -131,6 +140,9 @@ pub enum LineError {
     /// It was permitted and could not be had.
     #[error("not delivered")]
     Undelivered(#[from] Undelivered),
+    /// The ledger does not do it.
+    #[error("the ledger refuses")]
+    Lease(#[from] LedgerError),
 }
 
 impl LineError {
@@ -142,6 +154,7 @@ impl LineError {
             Self::Denied(denial) => denial.kind(),
             Self::NoRoom => Kind::Exhausted,
             Self::Undelivered(error) => error.kind(),
+            Self::Lease(error) => error.kind(),
         }
     }
 
@@ -153,6 +166,7 @@ impl LineError {
             Self::Denied(denial) => denial.code(),
             Self::NoRoom => "batch_bytes",
             Self::Undelivered(error) => error.code(),
+            Self::Lease(error) => error.code(),
         }
     }
 }
@@ -175,19 +189,8 @@ struct Concluded {
 
 impl Handler for Line {
     async fn handle(self: Arc<Self>, arrival: Arrival) -> Response {
-        let world = self.world.load_full();
-        match self.admit(&world, &arrival).await {
-            Ok(Admitted::Public(public)) => self.public(&world, public),
-            Ok(Admitted::Known(known, Asked::One(ask, page))) => {
-                let request = self.ids.request(self.clock.now());
-                let answer = Box::pin(self.answer(&world, &known, (ask, page), request)).await;
-                answer.into_response(request)
-            }
-            Ok(Admitted::Known(known, Asked::Batch(asks))) => {
-                Box::pin(self.batch(&world, &known, asks)).await
-            }
-            Err(stranger) => self.turn_away(arrival.peer, &stranger),
-        }
+        let request = tracing::info_span!(target: STATION, "request");
+        self.walk(arrival).instrument(request).await
     }
 
     async fn failed(&self, peer: Peer, failure: Failure) -> Response {
@@ -206,9 +209,27 @@ enum Admitted {
 }
 
 impl Line {
+    /// The line, from one end to the other.
+    async fn walk(self: Arc<Self>, arrival: Arrival) -> Response {
+        let world = self.world.load_full();
+        match self.admit(&world, &arrival).await {
+            Ok(Admitted::Public(public)) => self.public(&world, public),
+            Ok(Admitted::Known(known, Asked::One(ask, page))) => {
+                let request = self.ids.request(self.clock.now());
+                let answer = Box::pin(self.answer(&world, &known, (ask, page), request)).await;
+                answer.into_response(request)
+            }
+            Ok(Admitted::Known(known, Asked::Batch(asks))) => {
+                Box::pin(self.batch(&world, &known, asks)).await
+            }
+            Err(stranger) => self.turn_away(arrival.peer, &stranger),
+        }
+    }
+
     /// Parses the request and proves who sends it. What fails here is a stranger's.
     async fn admit(&self, world: &World, arrival: &Arrival) -> Result<Admitted, Stranger> {
-        let asked = match ask::parse(&arrival.head, &arrival.body)? {
+        let parsing = tracing::info_span!(target: STATION, "ask");
+        let asked = match parsing.in_scope(|| ask::parse(&arrival.head, &arrival.body))? {
             Request::Public(public) => return Ok(Admitted::Public(public)),
             Request::Principal(asked) => asked,
         };
@@ -245,7 +266,7 @@ impl Line {
             return known.ok_or(Stranger::TooOften);
         }
         let proving = world.authenticator.prove(token?);
-        Ok(proving.instrument(tracing::info_span!("authenticate")).await?)
+        Ok(proving.instrument(tracing::info_span!(target: STATION, "authenticate")).await?)
     }
 
     /// One ask of a principal, from its audit entry to its receipt.
@@ -267,13 +288,21 @@ impl Line {
             dialect: Dialect::Native,
             marked: &[],
         };
-        let entry = match self.journal.open(&opening) {
+        let opened = tracing::info_span!(target: STATION, "audit.open");
+        let entry = match opened.in_scope(|| self.journal.open(&opening)) {
             Ok(entry) => entry,
             Err(error) => return self.unaudited(error, request),
         };
         let concluded = self.exchange(world, known, (&ask, &page), request).await;
         let closing = concluded.conclusion(&ask);
-        let answer: respond::Rendered = match self.journal.close(entry, &closing).await {
+        let closed = tracing::info_span!(target: STATION, "audit.close");
+        let receipt = self.journal.close(entry, &closing).instrument(closed).await;
+        if let (Err(_), Ok(granted)) = (&receipt, &concluded.outcome) {
+            // Unaudited means revoked.
+            self.condemn(granted).await;
+        }
+        let _responding = tracing::info_span!(target: STATION, "respond").entered();
+        let answer: respond::Rendered = match receipt {
             Ok(receipt) => respond::render(&ask, &concluded.outcome, request, &receipt),
             Err(error) => self.unaudited(error, request),
         };
@@ -291,25 +320,60 @@ impl Line {
         (ask, page): (&Arc<Ask>, &Page),
         request: RequestId,
     ) -> Concluded {
-        let permit = match self.decide(world, known, ask) {
-            Ok(permit) => permit,
-            Err(error) => return Concluded { outcome: Err(error), permit: None },
-        };
-        if known.room.load(Ordering::Relaxed) == 0 {
-            return Concluded { outcome: Err(LineError::NoRoom), permit: Some(permit) };
-        }
         let context = symbolon_host::CallContext { request_id: request, deadline: known.deadline };
-        let delivered = world
-            .dispatcher
-            .dispatch(&permit, page, &context)
-            .instrument(tracing::info_span!("dispatch"))
-            .await;
-        Concluded { outcome: delivered.map_err(Into::into), permit: Some(permit) }
+        let (delivered, permit) = match ask.resource {
+            Resource::Lease(_) | Resource::Leases => {
+                Box::pin(self.of_leases(world, known, (ask, page), &context)).await
+            }
+            Resource::Secret { .. }
+            | Resource::Folder { .. }
+            | Resource::Role { .. }
+            | Resource::Target(_)
+            | Resource::Gateway => match self.decide(world, known, ask) {
+                Ok(permit) if known.room.load(Ordering::Relaxed) == 0 => {
+                    (Err(LineError::NoRoom), Some(permit))
+                }
+                Ok(permit) => (self.deliver(world, (&permit, page), &context).await, Some(permit)),
+                Err(error) => (Err(error), None),
+            },
+        };
+        let outcome = match (delivered, world.authenticator.admits(&known.principal)) {
+            // A lock or an epoch may have come into force meanwhile: what it stands against is not
+            // answered, and what was issued does not stay.
+            (Ok(granted), Err(barred)) => {
+                self.condemn(&granted).await;
+                Err(barred.into())
+            }
+            (delivered, _) => delivered,
+        };
+        Concluded { outcome, permit }
+    }
+
+    /// Has what is permitted delivered.
+    async fn deliver(
+        &self,
+        world: &World,
+        (permit, page): (&Permit, &Page),
+        context: &symbolon_host::CallContext,
+    ) -> Result<Granted, LineError> {
+        let span = tracing::info_span!(target: STATION, "dispatch");
+        if permit.ask().action == Action::Issue {
+            return Box::pin(self.issue(world, permit, context).instrument(span)).await;
+        }
+        let dispatched = world.dispatcher.dispatch(permit, page, context).instrument(span).await;
+        Ok(dispatched?)
+    }
+
+    /// Ends what was issued and cannot be answered for.
+    async fn condemn(&self, granted: &Granted) {
+        if let Delivery::Credential(credential) = &granted.delivery {
+            self.leases.condemn(credential.lease.id).await;
+        }
     }
 
     /// Whether the principal may act at all, and whether it may do this.
     fn decide(&self, world: &World, known: &Known, ask: &Arc<Ask>) -> Result<Permit, LineError> {
-        let _span = tracing::info_span!("decide").entered();
+        let _span = tracing::info_span!(target: STATION, "decide").entered();
         world.authenticator.admits(&known.principal)?;
         let started = self.clock.elapsed();
         let now = Circumstances { now: self.clock.now(), source_address: known.source };
@@ -388,10 +452,12 @@ impl Concluded {
         let permit = self.permit.as_ref();
         let (outcome, code) = match &self.outcome {
             Ok(_) => (Outcome::Allow, "ok"),
-            Err(error @ (LineError::Barred(_) | LineError::Denied(_))) => {
-                (Outcome::Deny, error.code())
-            }
-            Err(error @ (LineError::NoRoom | LineError::Undelivered(_))) => {
+            Err(
+                error @ (LineError::Barred(_)
+                | LineError::Denied(_)
+                | LineError::Lease(LedgerError::Unknown)),
+            ) => (Outcome::Deny, error.code()),
+            Err(error @ (LineError::NoRoom | LineError::Undelivered(_) | LineError::Lease(_))) => {
                 (Outcome::Error, error.code())
             }
         };
@@ -405,7 +471,8 @@ impl Concluded {
             policies,
             bundle: permit.map(|permit| permit.bundle_digest().as_ref()),
             backend: permit.and(ask.resource.backend()),
-            plugin: self.outcome.as_ref().ok().map(Granted::plugin),
+            plugin: self.outcome.as_ref().ok().and_then(Granted::plugin),
+            lease: self.outcome.as_ref().ok().and_then(Granted::lease),
             version: self.outcome.as_ref().ok().and_then(Granted::version),
             ..Conclusion::bare(outcome, code)
         }

@@ -22,9 +22,11 @@ use symbolon_core::secret::Secret;
 use symbolon_host::answer::{Listing, SecretValue, Value};
 use zeroize::Zeroizing;
 
+use super::credentials::Credential;
 use super::dispatch::Delivery;
 use super::{Granted, LineError};
 use crate::audit::Receipt;
+use crate::lease::LeaseView;
 use crate::listen::Response;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -151,6 +153,64 @@ fn view(ask: &Ask, granted: &Granted) -> Zeroizing<Vec<u8>> {
     match &granted.delivery {
         Delivery::Secret(value) => serialize(&SecretView { backend, value }),
         Delivery::Listing(listing) => serialize(&listing_view(backend, &ask.resource, listing)),
+        Delivery::Credential(credential) => serialize(&CredentialView(credential)),
+        Delivery::Lease(lease) => serialize(&lease_view(lease)),
+        Delivery::Leases(leases) => serialize(&LeasesView {
+            leases: leases.leases.iter().map(lease_view).collect(),
+            next: leases.next.map(|id| id.to_string()),
+        }),
+    }
+}
+
+/// A credential as the API shows it: its fields, and the lease that they end with.
+struct CredentialView<'a>(&'a Credential);
+
+impl Serialize for CredentialView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("lease", &lease_view(&self.0.lease))?;
+        serialize_fields(&mut map, &self.0.fields)?;
+        if !self.0.metadata.is_empty() {
+            map.serialize_entry("metadata", &Pairs(&self.0.metadata))?;
+        }
+        map.end()
+    }
+}
+
+/// A lease as its owner sees it.
+#[derive(Serialize)]
+struct LeaseJson {
+    id: String,
+    backend: String,
+    role: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    /// Seconds from its activation or last renewal on.
+    lease_duration: u64,
+    ends_by: String,
+    renewable: bool,
+    revocable: bool,
+}
+
+#[derive(Serialize)]
+struct LeasesView {
+    leases: Vec<LeaseJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+fn lease_view(lease: &LeaseView) -> LeaseJson {
+    LeaseJson {
+        id: lease.id.to_string(),
+        backend: lease.backend.to_string(),
+        role: lease.role.to_string(),
+        state: lease.state,
+        expires_at: lease.expires_at.map(|end| end.to_string()),
+        lease_duration: lease.lasts().as_secs(),
+        ends_by: lease.ends_by.to_string(),
+        renewable: lease.renewable,
+        revocable: lease.revocable,
     }
 }
 

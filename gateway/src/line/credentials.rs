@@ -1,0 +1,398 @@
+//! Credentials that end: issuing, renewing, revoking and showing them, each as a step of the ledger
+//! around a call of the component.
+//!
+//! INVARIANT: a component is asked to issue only with a [`Reservation`](crate::lease::Reservation) in
+//! hand, and what it issued is handed on only after its lease is active. Every way out in between
+//! leaves the lease to be ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon_core::ask::{Action, Ask, Resource};
+use symbolon_core::id::{BackendName, LeaseId, RoleName};
+use symbolon_core::lease::{self, Cause, Maker, Recovery, Terms};
+use symbolon_core::policy::Permit;
+use symbolon_core::secret::Secret;
+use symbolon_host::answer::{CredentialState, Fields, IssueRequest, Issued, Metadata, Reference};
+use symbolon_host::fault::FaultKind;
+use symbolon_host::{CallContext, CallError, Generation, answer, manifest};
+
+use super::ask::Page;
+use super::dispatch::{Delivery, Granted, Undelivered, log};
+use super::{Known, Line, LineError, World};
+use crate::kill::{self, Point};
+use crate::lease::{
+    After, Agreed, BoxFuture, EndError, Ended, Ending, Ends, LeaseView, LedgerError, Limits,
+};
+
+/// How long the ending of one credential may take.
+const END_WITHIN: Duration = Duration::from_secs(30);
+/// Leases in a page, unless the caller asks for fewer.
+const PAGE: usize = 100;
+
+/// What the configuration says of the roles, as one generation of it has them.
+#[derive(Debug, Default)]
+pub struct Roles {
+    /// Every role.
+    pub roles: BTreeMap<(BackendName, RoleName), Role>,
+    /// Most live leases of a backend.
+    pub per_backend: BTreeMap<BackendName, u64>,
+    /// Most live leases of a principal.
+    pub per_principal: u64,
+}
+
+/// One role.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// Lease duration for who asks for none.
+    pub ttl: Duration,
+    /// Most live leases.
+    pub max_leases: Option<u64>,
+    /// What the plugin is told, as JSON.
+    pub config: String,
+}
+
+/// A credential and its lease.
+#[derive(Debug)]
+pub struct Credential {
+    /// The lease.
+    pub lease: LeaseView,
+    /// What the caller gets, by name.
+    pub fields: Fields,
+    /// More about it; not secret.
+    pub metadata: Metadata,
+}
+
+/// Leases of one principal.
+#[derive(Debug)]
+pub struct Leases {
+    /// Those that it may see.
+    pub leases: Vec<LeaseView>,
+    /// Behind which one the next page begins.
+    pub next: Option<LeaseId>,
+}
+
+impl Roles {
+    fn find(&self, backend: &BackendName, role: &RoleName) -> Option<&Role> {
+        self.roles.get(&(backend.clone(), role.clone()))
+    }
+
+    fn limits(&self, backend: &BackendName, role: &Role) -> Limits {
+        Limits {
+            principal: Some(self.per_principal),
+            role: role.max_leases,
+            backend: self.per_backend.get(backend).copied(),
+        }
+    }
+
+    /// The role as the plugin is told of it now; what the operator has removed has no configuration.
+    fn told(&self, terms: &Terms) -> answer::Role {
+        let config = self.find(&terms.backend, &terms.role).map(|role| role.config.clone());
+        answer::Role { name: terms.role.to_string(), config: config.unwrap_or_else(empty) }
+    }
+}
+
+fn empty() -> String {
+    String::from("{}")
+}
+
+impl Line {
+    /// Issues a credential: reserve, call, activate.
+    pub(super) async fn issue(
+        &self,
+        world: &World,
+        permit: &Permit,
+        context: &CallContext,
+    ) -> Result<Granted, LineError> {
+        let Resource::Role { backend, role: name } = &permit.ask().resource else {
+            return Err(Undelivered::Unsupported.into());
+        };
+        let generation = world.dispatcher.catalog().find(backend).map_err(Undelivered::from)?;
+        let role = world.roles.find(backend, name).ok_or(Undelivered::Unsupported)?;
+        let agreed = Agreed {
+            maker: maker(&generation),
+            recovery: recovery(&generation, permit.ttl_ceiling()),
+            ttl: role.ttl,
+            issue_within: context.deadline.saturating_sub(self.clock.elapsed()),
+            limits: world.roles.limits(backend, role),
+        };
+        kill::reach(Point::BeforeReserve);
+        let reservation = self.leases.reserve(permit, &agreed).await?;
+        kill::reach(Point::AfterReserve);
+        let identity = permit.principal().identity();
+        let request = IssueRequest {
+            reservation: reservation.id(),
+            role: answer::Role { name: name.to_string(), config: role.config.clone() },
+            ttl: reservation.ttl(),
+            principal: (identity.issuer.to_string(), identity.subject.clone()),
+            materials: Vec::new(),
+            metadata: Vec::new(),
+        };
+        let issued = Box::pin(generation.issue(context, &request)).await;
+        kill::reach(Point::AfterIssue);
+        let issued = match issued {
+            Ok(issued) => issued,
+            Err(error) => {
+                self.leases.fail(reservation, error.may_have_acted()).await;
+                let error = Undelivered::Call(error);
+                log(context, backend.as_str(), &error);
+                return Err(error.into());
+            }
+        };
+        let recorded = self.recorded(reservation.id(), &issued)?;
+        let lease = self.leases.activate(reservation, recorded).await?;
+        kill::reach(Point::AfterActivate);
+        let Issued { fields, metadata, .. } = issued;
+        let credential = Credential { lease, fields, metadata };
+        Ok(Granted::new(Delivery::Credential(credential), &generation))
+    }
+
+    /// What the ledger keeps of an answer. If the handle cannot be wrapped, the reservation is dropped
+    /// and found by the reaper.
+    fn recorded(&self, id: LeaseId, issued: &Issued) -> Result<lease::Issued, LineError> {
+        let handle = self.handles.wrap(id, &issued.handle).map_err(LedgerError::from)?;
+        Ok(lease::Issued {
+            handle,
+            expires_at: issued.expires_at,
+            renewable: issued.renewable,
+            revocable: issued.revocable,
+        })
+    }
+
+    /// Whatever is asked about a lease, or about the asker's leases. Decides, since what is decided
+    /// about is known only once the lease is.
+    pub(super) async fn of_leases(
+        &self,
+        world: &World,
+        known: &Known,
+        (ask, page): (&Arc<Ask>, &Page),
+        context: &CallContext,
+    ) -> (Result<Granted, LineError>, Option<Permit>) {
+        let Resource::Lease(id) = ask.resource else {
+            return (self.own_leases(world, known, page).await, None);
+        };
+        let found = self.leases.find_of(known.principal.identity(), id).await;
+        let lease = match found {
+            Ok(lease) => lease,
+            // Who is barred is told so whether or not the lease is there.
+            Err(error) => {
+                let barred = world.authenticator.admits(&known.principal);
+                return (Err(barred.map_or_else(LineError::from, |()| error.into())), None);
+            }
+        };
+        match self.decide(world, known, &Arc::new(about(ask, &lease))) {
+            Ok(permit) => {
+                let done = self.act(world, (&permit, lease), context).await;
+                (done.map(Granted::of_ledger), Some(permit))
+            }
+            Err(error) => (Err(error), None),
+        }
+    }
+
+    async fn act(
+        &self,
+        world: &World,
+        (permit, lease): (&Permit, LeaseView),
+        context: &CallContext,
+    ) -> Result<Delivery, LineError> {
+        let lease = match permit.ask().action {
+            Action::Renew => self.renew(world, (permit, lease), context).await?,
+            Action::Revoke => {
+                kill::reach(Point::BeforeRevoke);
+                let lease = self.leases.revoke(lease.id, Cause::Owner).await?;
+                kill::reach(Point::AfterRevokeIntent);
+                lease
+            }
+            Action::List => lease,
+            Action::Read | Action::Issue | Action::Exchange | Action::Administer => {
+                return Err(Undelivered::Unsupported.into());
+            }
+        };
+        Ok(Delivery::Lease(lease))
+    }
+
+    async fn renew(
+        &self,
+        world: &World,
+        (permit, lease): (&Permit, LeaseView),
+        context: &CallContext,
+    ) -> Result<LeaseView, LineError> {
+        let role = world.roles.find(&lease.backend, &lease.role);
+        let wanted = permit.ask().ttl.or(role.map(|role| role.ttl)).unwrap_or_default();
+        self.renew_for(world, lease, wanted.min(permit.ttl_ceiling()), context).await
+    }
+
+    /// Extends a lease by `ttl` from now, as far as its permit and its backend allow. One that would
+    /// not get longer stays as it is: the backend is not asked to shorten anything.
+    ///
+    /// # Errors
+    /// [`LineError`]; the lease is then as it was, or ending.
+    pub async fn renew_for(
+        &self,
+        world: &World,
+        lease: LeaseView,
+        ttl: Duration,
+        context: &CallContext,
+    ) -> Result<LeaseView, LineError> {
+        let (terms, handle) = self.leases.renewable(lease.id).await?;
+        let now = self.leases.now();
+        let ttl = Duration::from_secs(ttl.min(terms.ends_by.since(now)).as_secs());
+        let present = lease.expires_at.unwrap_or(now);
+        if now.plus(ttl) <= present {
+            return Ok(lease);
+        }
+        let generation = world.dispatcher.catalog().find(&terms.backend);
+        let generation = generation.map_err(Undelivered::from)?;
+        let handle = self.handles.unwrap(lease.id, &handle).map_err(LedgerError::from)?;
+        let reference = reference(world, &terms, handle);
+        kill::reach(Point::BeforeRenew);
+        let until = Box::pin(generation.renew(context, &reference, ttl)).await;
+        kill::reach(Point::AfterRenew);
+        let until = until.map_err(|error| {
+            let error = Undelivered::Call(error);
+            log(context, terms.backend.as_str(), &error);
+            error
+        })?;
+        let until = until.max(present).min(terms.ends_by);
+        let renewed = self.leases.renewed(lease.id, until).await?;
+        kill::reach(Point::AfterRenewed);
+        Ok(renewed)
+    }
+
+    /// The asker's leases, those of them that policies let it see.
+    async fn own_leases(
+        &self,
+        world: &World,
+        known: &Known,
+        page: &Page,
+    ) -> Result<Granted, LineError> {
+        world.authenticator.admits(&known.principal)?;
+        let behind = page.0.as_deref().map(LeaseId::parse).transpose();
+        let lease = behind.map_err(|_| LedgerError::Unknown)?;
+        if let Some(lease) = lease {
+            // A page that begins behind somebody else's lease would tell that it is there.
+            self.leases.find_of(known.principal.identity(), lease).await?;
+        }
+        let after = After { lease, limit: PAGE };
+        let page = self.leases.of(known.principal.identity(), after).await?;
+        let list = Arc::new(Ask::leases());
+        let mut seen = BTreeMap::new();
+        let visible = |lease: &LeaseView| {
+            let role = (lease.backend.clone(), lease.role.clone());
+            *seen.entry(role).or_insert_with(|| {
+                self.decide(world, known, &Arc::new(about(&list, lease))).is_ok()
+            })
+        };
+        let leases = page.leases.into_iter().filter(visible).collect();
+        Ok(Granted::of_ledger(Delivery::Leases(Leases { leases, next: page.next })))
+    }
+}
+
+/// What policies are asked: the same action, on what the lease was issued for.
+fn about(ask: &Ask, lease: &LeaseView) -> Ask {
+    let resource = Resource::Role { backend: lease.backend.clone(), role: lease.role.clone() };
+    Ask { resource, ..ask.clone() }
+}
+
+fn maker(generation: &Generation) -> Maker {
+    let manifest = generation.manifest();
+    Maker {
+        plugin: manifest.name.clone(),
+        version: manifest.version.clone(),
+        digest: generation.digest().to_string(),
+    }
+}
+
+/// A plugin that states no class has nothing that could be found again.
+fn recovery(generation: &Generation, ceiling: Duration) -> Recovery {
+    match generation.manifest().recovery {
+        Some(manifest::Recovery::Named) => Recovery::Named,
+        Some(manifest::Recovery::Listable) => Recovery::Listable,
+        Some(manifest::Recovery::Expires) | None => {
+            let within_millis = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX);
+            Recovery::Expires { within_millis }
+        }
+    }
+}
+
+fn reference(world: &World, terms: &Terms, handle: Secret) -> Reference {
+    Reference { reservation: terms.id, role: world.roles.told(terms), handle }
+}
+
+impl Ends for Line {
+    fn end<'a>(&'a self, ending: Ending<'a>) -> BoxFuture<'a, Result<Ended, EndError>> {
+        Box::pin(async move {
+            let (terms, world) = (ending.terms, self.world.load_full());
+            let generation = world.dispatcher.catalog().find(&terms.backend);
+            let generation = generation.map_err(|error| EndError::Down(error.code()))?;
+            let handle = match ending.handle {
+                Some(sealed) => self.handles.unwrap(terms.id, sealed),
+                None => Ok(Secret::new(Vec::new())),
+            };
+            let handle = handle.map_err(|error| EndError::Refused(error.code()))?;
+            let reference = reference(&world, terms, handle);
+            let context = CallContext {
+                request_id: self.ids.request(self.clock.now()),
+                deadline: self.clock.elapsed().saturating_add(END_WITHIN),
+            };
+            kill::reach(Point::BeforeEnd);
+            let ended = Box::pin(generation.revoke(&context, &reference)).await;
+            kill::reach(Point::AfterEnd);
+            ended.map_err(|error| not_ended(terms, error))?;
+            let state = Box::pin(generation.verify(&context, &reference)).await;
+            kill::reach(Point::AfterVerify);
+            match state {
+                Ok(CredentialState::Gone | CredentialState::Disabled) => {
+                    Ok(Ended { verified: true })
+                }
+                Ok(CredentialState::Usable) => Err(EndError::Refused("still_usable")),
+                Err(CallError::Unsupported(_)) => Ok(Ended { verified: false }),
+                Err(CallError::Plugin(fault)) if fault.kind == FaultKind::Unsupported => {
+                    Ok(Ended { verified: false })
+                }
+                Err(error) => Err(not_ended(terms, error)),
+            }
+        })
+    }
+}
+
+/// Whether the backend or this credential is the matter. The plugin's own words go to the log.
+fn not_ended(terms: &Terms, error: CallError) -> EndError {
+    let code = error.code();
+    let kind = error.fault().map(|fault| fault.kind);
+    let (lease, backend) = (terms.id, terms.backend.as_str());
+    let message = error.fault().map_or("", |fault| fault.message.as_str());
+    tracing::debug!(%lease, backend, code, message, "a credential is not ended yet");
+    match (error, kind) {
+        (CallError::Busy, _) | (_, Some(FaultKind::RateLimited)) => EndError::Busy,
+        (CallError::Open(_) | CallError::Timeout { .. }, _) => EndError::Down(code),
+        // The gateway's own login is not taken, or the backend does not answer: every lease's matter.
+        (
+            _,
+            Some(
+                FaultKind::Unavailable
+                | FaultKind::Timeout
+                | FaultKind::Unauthenticated
+                | FaultKind::InvalidConfig,
+            ),
+        ) => EndError::Down(code),
+        (
+            CallError::Unsupported(_)
+            | CallError::Plugin(_)
+            | CallError::Answer(_)
+            | CallError::Trap { .. }
+            | CallError::Host(_),
+            _,
+        ) => EndError::Refused(code),
+    }
+}
+
+/// The lease that came of what was delivered, to be ended if it cannot be answered for.
+pub(super) fn lease_of(delivery: &Delivery) -> Option<LeaseId> {
+    match delivery {
+        Delivery::Credential(credential) => Some(credential.lease.id),
+        Delivery::Lease(lease) => Some(lease.id),
+        Delivery::Secret(_) | Delivery::Listing(_) | Delivery::Leases(_) => None,
+    }
+}
