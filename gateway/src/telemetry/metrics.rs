@@ -1,7 +1,6 @@
 //! The instruments, each made once, with a method that says what happened.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -153,17 +152,27 @@ impl Metrics {
 }
 
 fn observe_spans(meter: &Meter, spans: Arc<SpanCounts>) {
+    let waiting = spans.clone();
     meter
         .u64_observable_counter("symbolon.telemetry.spans")
         .with_unit("{span}")
-        .with_description("Spans that ended, were exported, or failed to be; the rest was dropped")
+        .with_description("Spans that ended, were exported, failed to be, or were dropped")
         .with_callback(move |observer| {
-            for (state, number) in
-                [("ended", &spans.ended), ("exported", &spans.exported), ("failed", &spans.failed)]
-            {
-                let state = [KeyValue::new("state", state)];
-                observer.observe(number.load(Ordering::Relaxed), &state);
+            let reading = spans.read();
+            for (state, number) in [
+                ("ended", reading.ended),
+                ("exported", reading.exported),
+                ("failed", reading.failed),
+                ("dropped", reading.dropped),
+            ] {
+                observer.observe(number, &[KeyValue::new("state", state)]);
             }
         })
+        .build();
+    meter
+        .u64_observable_gauge("symbolon.telemetry.spans.waiting")
+        .with_unit("{span}")
+        .with_description("Spans that wait for their export")
+        .with_callback(move |observer| observer.observe(waiting.read().waiting, &[]))
         .build();
 }

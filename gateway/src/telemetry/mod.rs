@@ -7,10 +7,15 @@
 //!
 //! INVARIANT: telemetry never delays a request. Queues are bounded; what does not fit is dropped and
 //! counted (`symbolon.telemetry.spans`, by `state`).
+//!
+//! INVARIANT: what is exported of a request is the spans of its stations and nothing else: no span of
+//! a library (those of the exporter's own requests among them, which would never end), and no line of
+//! the log, where plugins' words are.
 
 mod metrics;
 mod observed;
 mod otlp;
+mod spans;
 
 use std::sync::Arc;
 
@@ -19,11 +24,19 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{Encoder, Registry, TextEncoder};
+use tracing::Subscriber;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
 pub use metrics::{Metrics, Outcome};
-pub use otlp::{Otlp, SpanCounts};
+pub use otlp::Otlp;
+pub use spans::{SpanCounts, SpanReading};
+
+/// The target of the spans of stations. They are exported and not logged: without an export nobody
+/// makes them.
+pub const STATION: &str = "symbolon::station";
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +81,7 @@ pub struct Telemetry {
     meters: SdkMeterProvider,
     traces: Option<SdkTracerProvider>,
     metrics: Arc<Metrics>,
+    spans: Arc<SpanCounts>,
 }
 
 impl Telemetry {
@@ -93,7 +107,7 @@ impl Telemetry {
         }
         let meters = meters.build();
         let metrics = Arc::new(Metrics::new(&meters, &counts));
-        Ok(Self { registry, meters, traces, metrics })
+        Ok(Self { registry, meters, traces, metrics, spans: counts })
     }
 
     /// Makes this the process's log and span sink. Later calls in the same process change nothing.
@@ -101,20 +115,37 @@ impl Telemetry {
     /// # Errors
     /// [`TelemetryError::Filter`] if the filter does not parse.
     pub fn subscribe(&self, settings: &Settings) -> Result<(), TelemetryError> {
-        let filter = EnvFilter::try_new(&settings.log)
-            .map_err(|error| TelemetryError::Filter(settings.log.clone(), error))?;
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-        let lines = match settings.log_format {
-            LogFormat::Json => lines.json().boxed(),
-            LogFormat::Text => lines.boxed(),
-        };
-        let spans = self
-            .traces
-            .as_ref()
-            .map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("symbolon")));
-        let subscriber = tracing_subscriber::registry().with(spans).with(lines.with_filter(filter));
-        let _ = tracing::subscriber::set_global_default(subscriber);
+        let _ = tracing::subscriber::set_global_default(self.subscriber(settings)?);
         Ok(())
+    }
+
+    /// The log and span sink, for whoever wants it in a part of the process only.
+    ///
+    /// # Errors
+    /// [`TelemetryError::Filter`] if the filter does not parse.
+    pub fn subscriber(
+        &self,
+        settings: &Settings,
+    ) -> Result<Box<dyn Subscriber + Send + Sync>, TelemetryError> {
+        let wrong = |error| TelemetryError::Filter(settings.log.clone(), error);
+        let filter = EnvFilter::try_new(&settings.log).map_err(wrong)?;
+        let filter = filter.add_directive(format!("{STATION}=off").parse().map_err(wrong)?);
+        let Some(traces) = &self.traces else {
+            // One filter over everything: what it refuses is never made.
+            let all = tracing_subscriber::registry().with(filter);
+            return Ok(Box::new(all.with(lines(settings.log_format))));
+        };
+        let stations = filter_fn(|metadata| metadata.is_span() && metadata.target() == STATION)
+            .with_max_level_hint(LevelFilter::INFO);
+        let spans = tracing_opentelemetry::layer().with_tracer(traces.tracer("symbolon"));
+        let spans = tracing_subscriber::registry().with(spans.with_filter(stations));
+        Ok(Box::new(spans.with(lines(settings.log_format).with_filter(filter))))
+    }
+
+    /// What became of the spans so far.
+    #[must_use]
+    pub fn spans(&self) -> SpanReading {
+        self.spans.read()
     }
 
     /// The instruments.
@@ -142,24 +173,17 @@ impl Telemetry {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn the_page_shows_a_decision_under_its_documented_name() {
-        let settings = Settings {
-            service_name: "symbolon".to_owned(),
-            log: "info".to_owned(),
-            log_format: LogFormat::Text,
-            queue: 16,
-        };
-        let telemetry = Telemetry::start(&settings, None).unwrap();
-        telemetry.metrics().decided("deny", "no_rule", Duration::from_micros(40));
-        let page = String::from_utf8(telemetry.page()).unwrap();
-        assert!(page.contains("symbolon_authz_decisions_total{"), "{page}");
-        assert!(page.contains("reason=\"no_rule\""), "{page}");
-        assert!(page.contains("symbolon_authz_decision_duration_seconds_bucket"), "{page}");
+/// The log, as lines on standard error.
+fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => lines.json().boxed(),
+        LogFormat::Text => lines.boxed(),
     }
 }
+
+#[cfg(test)]
+mod tests;

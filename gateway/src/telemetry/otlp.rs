@@ -4,19 +4,15 @@
 //! gateway's one outgoing client on the runtime, under the same rules as every other request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use opentelemetry::Context;
 use opentelemetry_http::HttpClient;
 use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, Span, SpanData, SpanProcessor,
-};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
 
 use super::TelemetryError;
+use super::spans::{Bounded, Counted, SpanCounts};
 
 /// Where to export to, and with what.
 #[derive(Debug)]
@@ -54,30 +50,18 @@ impl Otlp {
             .with_timeout(TIMEOUT)
             .build()
             .map_err(TelemetryError::Otlp)?;
-        let exporter = Counted { exporter, counts: counts.clone() };
+        let exporter = Counted::new(exporter, counts.clone());
         let config = BatchConfigBuilder::default().with_max_queue_size(queue).build();
         let batches = BatchSpanProcessor::builder(exporter).with_batch_config(config).build();
         Ok(SdkTracerProvider::builder()
             .with_resource(resource)
-            .with_span_processor(Ended(counts.clone()))
-            .with_span_processor(batches)
+            .with_span_processor(Bounded::new(batches, counts.clone(), queue))
             .build())
     }
 
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.endpoint.trim_end_matches('/'))
     }
-}
-
-/// How many spans there were and what became of them.
-#[derive(Debug, Default)]
-pub struct SpanCounts {
-    /// Spans that ended.
-    pub ended: AtomicU64,
-    /// Spans that the collector took.
-    pub exported: AtomicU64,
-    /// Spans that it did not take.
-    pub failed: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -90,44 +74,5 @@ impl HttpClient for Shared {
         request: http::Request<bytes::Bytes>,
     ) -> Result<http::Response<bytes::Bytes>, opentelemetry_http::HttpError> {
         self.0.send_bytes(request).await
-    }
-}
-
-#[derive(Debug)]
-struct Ended(Arc<SpanCounts>);
-
-impl SpanProcessor for Ended {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, _: SpanData) {
-        self.0.ended.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Counted {
-    exporter: SpanExporter,
-    counts: Arc<SpanCounts>,
-}
-
-impl opentelemetry_sdk::trace::SpanExporter for Counted {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let number = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-        let result = self.exporter.export(batch).await;
-        let count = if result.is_ok() { &self.counts.exported } else { &self.counts.failed };
-        count.fetch_add(number, Ordering::Relaxed);
-        result
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
     }
 }
