@@ -14,7 +14,7 @@ mod lexer;
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use self::lexer::{Lexer, Token};
 use super::{Statement, timestamp};
@@ -53,7 +53,10 @@ enum Piece {
 
 /// A statement of the operator's, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Piece>);
+pub struct Template {
+    source: String,
+    pieces: Vec<Piece>,
+}
 
 /// Why a text is not a template, and at which character (counted from 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,19 +159,19 @@ impl Template {
         if empty {
             Err(TemplateError { position: 1, reason: Reason::Empty })
         } else {
-            Ok(Self(pieces))
+            Ok(Self { source: text.to_owned(), pieces })
         }
     }
 
     /// Whether it has a placeholder.
     #[must_use]
     pub fn has(&self, placeholder: Placeholder) -> bool {
-        self.0.contains(&Piece::Placeholder(placeholder))
+        self.pieces.contains(&Piece::Placeholder(placeholder))
     }
 
     /// The statement, with its placeholders as typed pieces.
     pub fn statement(&self, values: Values<'_>) -> Statement {
-        self.0.iter().fold(Statement::new(), |statement, piece| match piece {
+        self.pieces.iter().fold(Statement::new(), |statement, piece| match piece {
             Piece::Text(text) => statement.text(text.clone()),
             Piece::Placeholder(Placeholder::Name) => statement.identifier(values.name),
             Piece::Placeholder(Placeholder::PasswordVerifier) => {
@@ -185,6 +188,13 @@ impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// As it was written.
+impl Serialize for Template {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.source)
     }
 }
 

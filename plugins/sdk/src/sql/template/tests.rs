@@ -206,7 +206,7 @@ fn quotes_are_told_from_what_is_outside_however_they_are_mixed() {
         }
         match (Template::parse(&text), expected) {
             (Ok(template), None) => {
-                let found = template.0.iter().filter(|p| matches!(p, Piece::Placeholder(_)));
+                let found = template.pieces.iter().filter(|p| matches!(p, Piece::Placeholder(_)));
                 assert_eq!(found.count(), placeholders, "round {round}: {text}");
             }
             (Err(error), Some(position)) => {
@@ -250,7 +250,7 @@ fn what_is_accepted_is_the_text_that_was_written() {
         let Ok(template) = Template::parse(&text) else { continue };
         accepted += 1;
         let again: String = template
-            .0
+            .pieces
             .iter()
             .map(|piece| match piece {
                 Piece::Text(text) => text.as_str(),
