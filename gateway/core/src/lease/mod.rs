@@ -34,6 +34,7 @@ pub mod index;
 mod order;
 mod record;
 mod state;
+pub mod survival;
 
 #[cfg(test)]
 mod tests;
