@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
@@ -59,8 +60,14 @@ impl AdminSocket {
         Ok(Self { listener, path: path.to_owned() })
     }
 
-    /// Accepts until `stop`.
-    pub async fn run<H: Handler>(self, handler: Arc<H>, limits: Limits, stop: CancellationToken) {
+    /// Accepts until `stop`, then waits as long as the drain may take for what runs: an operation may
+    /// take longer than that, and is then left behind with its `begun` on record.
+    pub async fn run<H: Handler>(
+        self,
+        handler: Arc<H>,
+        limits: Limits,
+        (stop, drain): (CancellationToken, Duration),
+    ) {
         let connections = TaskTracker::new();
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
@@ -82,7 +89,7 @@ impl AdminSocket {
             });
         }
         connections.close();
-        let _ = tokio::time::timeout(limits.request_timeout, connections.wait()).await;
+        let _ = tokio::time::timeout(drain, connections.wait()).await;
     }
 
     async fn accept(&self, places: &Arc<Semaphore>) -> Option<Accepted> {
@@ -90,7 +97,7 @@ impl AdminSocket {
         let accepted = self.listener.accept().await;
         let Ok((stream, _)) = accepted else {
             // Out of descriptors, mostly: trying again at once would spin.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
             return None;
         };
         // Who it is comes from the kernel (SO_PEERCRED), as of the moment of connecting.

@@ -20,11 +20,10 @@ use symbolon_core::clock::{Clock, Timestamp};
 use symbolon_core::secret::Secret;
 use symbolon_host::egress::Network;
 use tempfile::TempDir;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::serving::Bound;
-use super::{StartError, demo};
+use super::{Signals, StartError, demo};
 use crate::config::{self, Config};
 use crate::time::SystemClock;
 
@@ -47,44 +46,48 @@ pub struct DevOptions {
     pub demo: bool,
 }
 
-/// Runs a development gateway, until SIGINT or, for the demonstration, until that is over.
+/// Runs a development gateway, until SIGINT or SIGTERM or, for the demonstration, until that is over;
+/// SIGHUP reloads. The directory goes in every case.
 ///
 /// # Errors
 /// [`StartError`] if it does not start, or if the demonstration does not show what it should.
 pub async fn dev(
     options: DevOptions,
+    mut signals: Signals,
     say: &mut (dyn FnMut(&str) + Send),
 ) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let kit = Kit::lay_out(&options)?;
     let config = Config::load(&kit.config).map_err(StartError::Config)?;
-    let bound = Box::pin(Bound::start(config, clock.clone(), Network::system()?)).await?;
+    let bound = tokio::select! {
+        bound = Box::pin(Bound::start(config, clock.clone(), Network::system()?)) => bound?,
+        () = signals.stop() => return Ok(()),
+    };
     let address = bound.addresses().first().copied().unwrap_or(options.listen);
     let app = bound.app.clone();
     let stop = CancellationToken::new();
     let serving = bound.run(stop.clone());
     let visit = async {
         let result = if options.demo {
-            Box::pin(demo::demo(&app, &kit, address, say)).await
+            tokio::select! {
+                shown = Box::pin(demo::demo(&app, &kit, address, say)) => shown,
+                () = signals.stop() => Err(StartError::Interrupted),
+            }
         } else {
-            say(&kit.welcome(address, clock.now())?);
-            wait_for_interrupt().await;
-            Ok(())
+            match kit.welcome(address, clock.now()) {
+                Ok(text) => {
+                    say(&text);
+                    signals.obey(&app).await;
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            }
         };
         stop.cancel();
         result
     };
     let ((), result) = tokio::join!(Box::pin(serving), Box::pin(visit));
     result
-}
-
-/// Until SIGINT or SIGTERM; both let the directory go.
-async fn wait_for_interrupt() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }
 
 /// The temporary directory with everything in it.

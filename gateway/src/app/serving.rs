@@ -7,11 +7,10 @@ use std::time::Duration;
 use symbolon_core::clock::Clock;
 use symbolon_host::egress::Network;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{App, StartError};
+use super::{App, Signals, StartError};
 use crate::admin::{AdminSocket, Administration};
 use crate::config::{self, Config};
 use crate::line::discovery::Discovery;
@@ -35,21 +34,27 @@ pub struct Bound {
     socket: AdminSocket,
 }
 
-/// Serves `config` until SIGTERM or SIGINT; SIGHUP reloads.
+/// Serves `config` until SIGTERM or SIGINT, also while it starts; SIGHUP reloads.
 ///
 /// # Errors
 /// [`StartError`] if the gateway does not start.
-pub async fn serve(config: Config) -> Result<(), StartError> {
+pub async fn serve(config: Config, mut signals: Signals) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let network = Network::system()?;
-    let bound = Box::pin(Bound::start(config, clock, network)).await?;
-    let stop = CancellationToken::new();
-    let watch = bound.app.tasks.spawn(signals(bound.app.clone(), stop.clone()));
+    let bound = tokio::select! {
+        bound = Box::pin(Bound::start(config, clock, network)) => bound?,
+        () = signals.stop() => return Ok(()),
+    };
     for address in bound.addresses() {
         tracing::info!(%address, "listening");
     }
-    bound.run(stop).await;
-    watch.abort();
+    let (app, stop) = (bound.app.clone(), CancellationToken::new());
+    let serving = bound.run(stop.clone());
+    let obeying = async {
+        signals.obey(&app).await;
+        stop.cancel();
+    };
+    tokio::join!(Box::pin(serving), obeying);
     Ok(())
 }
 
@@ -110,7 +115,7 @@ impl Bound {
         }
         let admin = Arc::new(Administration(self.app.clone()));
         let limits = Limits { request_timeout: ADMIN_TIMEOUT, ..settings.limits };
-        listeners.spawn(self.socket.run(admin, limits, stop.clone()));
+        listeners.spawn(self.socket.run(admin, limits, (stop.clone(), settings.drain_timeout)));
         let config = self.app.config();
         let discovery = config.server.discovery.as_ref().and_then(|d| d.tls.clone());
         for (certificate, tls) in [
@@ -197,29 +202,4 @@ async fn watch_certificate(tls: config::Tls, certificate: Arc<Certificate>) {
             Err(error) => tracing::error!(%error, "the new certificate is not usable"),
         }
     }
-}
-
-/// SIGHUP reloads; SIGTERM and SIGINT drain.
-async fn signals(app: Arc<App>, stop: CancellationToken) {
-    let (Ok(mut hangup), Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::hangup()),
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be received; the gateway stops");
-        return stop.cancel();
-    };
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => {
-                // Beside the stop, which must not wait for components to compile.
-                let app = app.clone();
-                app.tasks.clone().spawn(async move { app.reload_by_signal().await });
-            }
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-        }
-    }
-    tracing::info!("draining");
-    stop.cancel();
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::failure::Failure;
 use super::{ConfigArgs, output};
-use crate::app;
 use crate::app::dev::DevOptions;
+use crate::app::{self, Signals, StartError};
 use crate::config::Config;
 
 /// What `symbolon dev` takes.
@@ -25,15 +25,22 @@ pub(super) struct DevArgs {
 
 /// Serves until told to stop.
 pub(super) async fn serve(args: ConfigArgs) -> Result<(), Failure> {
+    let signals = signals()?;
     let config = Config::load(&args.config)?;
-    Ok(Box::pin(app::serve(config)).await?)
+    Ok(Box::pin(app::serve(config, signals)).await?)
+}
+
+/// Before anything else, so that no SIGHUP finds the process without a handler.
+fn signals() -> Result<Signals, StartError> {
+    Signals::install().map_err(StartError::Signals)
 }
 
 /// Runs a development gateway.
 pub(super) async fn dev(args: DevArgs) -> Result<(), Failure> {
+    let signals = signals()?;
     let options = DevOptions { listen: args.listen, plugins: args.plugins, demo: args.demo };
     let mut broken = None;
     let mut say = |text: &str| broken = output::line(text).err();
-    Box::pin(app::dev::dev(options, &mut say)).await?;
+    Box::pin(app::dev::dev(options, signals, &mut say)).await?;
     broken.map_or(Ok(()), Err)
 }
