@@ -84,7 +84,8 @@ async fn backend(component: Vec<u8>, config: serde_json::Value) -> Generation {
     let name = BackendName::parse("demo").expect("a name");
     let outbound = Box::new(NoEgress);
     let (roles, limits) = (Vec::new(), Limits::default());
-    let spec = BackendSpec { name, config, roles, limits, outbound };
+    let database = None;
+    let spec = BackendSpec { name, config, roles, limits, outbound, database };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     Generation::new(&admitted, spec, clock)
 }

@@ -164,6 +164,7 @@ impl Host {
             config: "{}".to_owned(),
             roles: Vec::new(),
             outbound: Box::new(NoEgress),
+            database: None,
             limits: Limits {
                 memory_bytes: settings.memory_bytes,
                 cpu: Duration::from_secs(2),

@@ -15,11 +15,14 @@ mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit/0.1.0",
         world: "everything",
+        imports: {
+            "symbolon:plugin/sql": async,
+        },
     });
 }
 
 pub(crate) use generated::exports::symbolon::plugin as guest;
-pub(crate) use generated::symbolon::plugin::{config, log, types};
+pub(crate) use generated::symbolon::plugin::{config, log, sql, types};
 
 /// Holds the types of the `interface` that `instance` exports against the contract.
 pub(crate) fn typecheck(

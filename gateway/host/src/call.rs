@@ -181,6 +181,15 @@ pub(crate) struct Call<'a> {
     pub(crate) operation: Operation,
     pub(crate) context: &'a CallContext,
     pub(crate) secrets: &'a [&'a Secret],
+    /// What statements may name, and the guest never sees.
+    pub(crate) materials: &'a [(String, Secret)],
+}
+
+impl<'a> Call<'a> {
+    /// A call that is told nothing secret.
+    pub(crate) const fn new(operation: Operation, context: &'a CallContext) -> Self {
+        Self { operation, context, secrets: &[], materials: &[] }
+    }
 }
 
 impl Caller {
@@ -215,7 +224,7 @@ impl Caller {
         let index = self.exports.find(call.operation)?;
         let until = Instant::now() + self.remaining(call.context)?;
         let (shared, context) = (Arc::clone(&self.shared), call.context.clone());
-        let state = State::new(shared, context, until, call.secrets);
+        let state = State::new(shared, context, until, call.secrets).with(call.materials);
         let mut store = store(&self.runtime, &self.shared.limits, state);
         let run = async {
             let instance = self.pre.instantiate_async(&mut store).await?;

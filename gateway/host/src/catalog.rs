@@ -23,6 +23,7 @@ use crate::call::{Caller, Places};
 use crate::limits::Limits;
 use crate::manifest::{Digest, Interface, Manifest};
 use crate::outbound::Outbound;
+use crate::sql::Pool;
 use crate::state::Shared;
 
 /// How a backend uses a plugin.
@@ -38,6 +39,8 @@ pub struct BackendSpec {
     pub limits: Limits,
     /// Its network: what operator and manifest agree on, with the credentials to inject.
     pub outbound: Box<dyn Outbound>,
+    /// The database to which the host logs in for it.
+    pub database: Option<Arc<Pool>>,
 }
 
 /// One admitted component with the configuration, limits and network of one backend.
@@ -64,6 +67,7 @@ impl Generation {
                 config: spec.config.to_string(),
                 roles: spec.roles.into_iter().map(|role| (role.name, role.config)).collect(),
                 outbound: spec.outbound,
+                database: spec.database,
                 limits,
                 clock: Some(clock.clone()),
             }),
@@ -112,6 +116,12 @@ impl Generation {
     #[must_use]
     pub fn free_places(&self) -> usize {
         self.caller.places.free()
+    }
+
+    /// The database of the backend, if it has one: to prove what became of a login, say.
+    #[must_use]
+    pub fn database(&self) -> Option<&Arc<Pool>> {
+        self.caller.shared.database.as_ref()
     }
 
     pub(crate) fn caller(&self) -> &Caller {

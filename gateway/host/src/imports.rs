@@ -1,7 +1,7 @@
 //! What a component may import, and what it gets for it. The one table.
 //!
-//! A capability is what is linked. Four kinds of import are linked: the contract's own, outgoing
-//! HTTP (every request passes [`crate::egress`], and without a grant every request is refused),
+//! A capability is what is linked. Four kinds of import are linked: the contract's own (`sql` among
+//! them, which without a database refuses every call), outgoing HTTP (every request passes [`crate::egress`], and without a grant every request is refused),
 //! clocks and randomness, and a remainder that language runtimes insist on and that holds nothing:
 //! an empty environment, no arguments, closed input, output that goes nowhere, a file system
 //! without a single directory, sockets that are never made. Everything else is refused at
@@ -44,6 +44,7 @@ pub const LINKED: &[Import] = &[
     row("symbolon:plugin/types", HOST, "types only"),
     row("symbolon:plugin/log", HOST, "bounded, escaped lines to the operator's log"),
     row("symbolon:plugin/config", HOST, "the backend's configuration"),
+    row("symbolon:plugin/sql", HOST, "statements to the database that the operator grants"),
     row("wasi:http/types", WASI, "requests, responses and bodies"),
     row("wasi:http/outgoing-handler", WASI, "requests to what plugin and operator agree on"),
     row("wasi:io/error", WASI, "error texts of streams"),
@@ -82,9 +83,6 @@ pub(crate) fn check(import: &str) -> Result<(), AdmitError> {
         let import = crate::facade::escape(import, 128);
         Err(AdmitError::Import { import, reason })
     };
-    if name == "symbolon:plugin/sql" {
-        return refused("databases are part of the contract but not of this host yet".to_owned());
-    }
     match LINKED.iter().find(|row| row.name == name) {
         Some(row) if in_track(version, row.track) => Ok(()),
         Some(row) => refused(format!("this host offers version {} of it", row.track)),
@@ -105,6 +103,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     bindings::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     bindings::log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     bindings::config::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    bindings::sql::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Ok(linker)
@@ -125,7 +124,7 @@ mod tests {
             "wasi:io/poll@0.3.0",
             "wasi:io/poll@0.20.0",
             "symbolon:plugin/log@0.1.1",
-            "symbolon:plugin/sql@0.1.0",
+            "symbolon:plugin/sql@0.2.0",
             "wasi:keyvalue/store@0.2.0",
             "wasi:http/incoming-handler@0.2.0",
             "env",
@@ -156,8 +155,6 @@ mod tests {
             assert!(links(name, &function), "{name}");
             assert!(check(name).is_ok(), "{name}");
         }
-        for name in ["symbolon:plugin/sql@0.1.0", "wasi:keyvalue/store@0.2.0"] {
-            assert!(!links(name, r#""f" (func)"#), "{name}");
-        }
+        assert!(!links("wasi:keyvalue/store@0.2.0", r#""f" (func)"#));
     }
 }

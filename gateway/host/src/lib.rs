@@ -25,6 +25,7 @@ pub mod limits;
 pub mod manifest;
 mod operations;
 pub mod outbound;
+pub mod sql;
 mod state;
 #[cfg(test)]
 mod testing;

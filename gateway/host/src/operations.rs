@@ -13,8 +13,8 @@ use symbolon_core::secret::Secret;
 use zeroize::Zeroize;
 
 use crate::answer::{
-    CredentialState, ExchangeRequest, ForeignToken, IssueRequest, Issued, IssuedPage, Listing,
-    Reference, Report, SecretValue,
+    CredentialState, ExchangeRequest, Fields, ForeignToken, IssueRequest, Issued, IssuedPage,
+    Listing, Reference, Report, SecretValue,
 };
 use crate::bindings::guest::{credentials, exchange, secrets};
 use crate::bindings::types;
@@ -22,6 +22,7 @@ use crate::call::{Call, CallContext, Operation};
 use crate::catalog::Generation;
 use crate::facade::{self, Latest};
 use crate::fault::{AnswerFault, CallError};
+use crate::sql;
 
 /// Most selectors of one [`Generation::read_many`].
 pub const MAX_BATCH: usize = 100;
@@ -35,7 +36,7 @@ impl Generation {
     /// # Errors
     /// [`CallError`], with the plugin's own as [`CallError::Plugin`].
     pub async fn validate(&self, context: &CallContext) -> Result<Report, CallError> {
-        let call = Call { operation: Operation::Validate, context, secrets: &[] };
+        let call = Call::new(Operation::Validate, context);
         Ok(facade::report(self.caller().call(call, ()).await?)?)
     }
 
@@ -44,7 +45,7 @@ impl Generation {
     /// # Errors
     /// [`CallError`], with the plugin's own as [`CallError::Plugin`].
     pub async fn probe(&self, context: &CallContext) -> Result<Report, CallError> {
-        let call = Call { operation: Operation::Probe, context, secrets: &[] };
+        let call = Call::new(Operation::Probe, context);
         let told = self.told(context)?;
         Ok(facade::report(self.caller().call(call, (&told,)).await?)?)
     }
@@ -59,7 +60,7 @@ impl Generation {
         path: &SecretPath,
         version: Option<&Version>,
     ) -> Result<SecretValue, CallError> {
-        let call = Call { operation: Operation::Read, context, secrets: &[] };
+        let call = Call::new(Operation::Read, context);
         let (told, selector) = (self.told(context)?, selector(path, version));
         let answer = self.caller().call(call, (&told, &selector)).await?;
         Ok(facade::secret(answer, path, version)?)
@@ -77,7 +78,7 @@ impl Generation {
         if asked.len() > MAX_BATCH {
             return Err(CallError::Busy);
         }
-        let call = Call { operation: Operation::ReadMany, context, secrets: &[] };
+        let call = Call::new(Operation::ReadMany, context);
         let told = self.told(context)?;
         let selectors: Vec<_> = asked.iter().map(|(p, v)| selector(p, v.as_ref())).collect();
         let answers: Vec<Result<secrets::Secret, types::Error>> =
@@ -102,7 +103,7 @@ impl Generation {
         folder: Option<&SecretPath>,
         next: Option<&str>,
     ) -> Result<Listing, CallError> {
-        let call = Call { operation: Operation::List, context, secrets: &[] };
+        let call = Call::new(Operation::List, context);
         let told = self.told(context)?;
         let folder = folder.map(SecretPath::as_str);
         Ok(facade::listing(self.caller().call(call, (&told, folder, next)).await?)?)
@@ -118,7 +119,7 @@ impl Generation {
         request: &ExchangeRequest,
     ) -> Result<ForeignToken, CallError> {
         let secrets = [&request.assertion];
-        let call = Call { operation: Operation::Exchange, context, secrets: &secrets };
+        let call = Call { secrets: &secrets, ..Call::new(Operation::Exchange, context) };
         let latest = Latest::new(self.now(), request.ttl);
         let (told, request) = (self.told(context)?, Wiped(exchange_request(request)?));
         Ok(facade::token(self.caller().call(call, (&told, &request.0)).await?, latest)?)
@@ -133,12 +134,19 @@ impl Generation {
         context: &CallContext,
         request: &IssueRequest,
     ) -> Result<Issued, CallError> {
-        let secrets: Vec<&Secret> = request.materials.iter().map(|(_, value)| value).collect();
-        let call = Call { operation: Operation::Issue, context, secrets: &secrets };
+        let made = self.materials(request)?;
+        let known = request.materials.iter().chain(&made.held);
+        let secrets: Vec<&Secret> = known.map(|(_, value)| value).collect();
+        let call = Call {
+            secrets: &secrets,
+            materials: &made.held,
+            ..Call::new(Operation::Issue, context)
+        };
         let latest = Latest::new(self.now(), request.ttl);
-        let (told, raw) = (self.told(context)?, Wiped(issue_request(request)));
+        let (told, mut raw) = (self.told(context)?, Wiped(issue_request(request)));
+        raw.0.materials.extend(bare(&made.told));
         let answer = self.caller().call(call, (&told, &raw.0)).await?;
-        Ok(facade::issued(answer, request.reservation, latest)?)
+        made.complete(facade::issued(answer, request.reservation, latest)?)
     }
 
     /// Extends a credential by `ttl` from now; answers when it ends then.
@@ -151,7 +159,7 @@ impl Generation {
         credential: &Reference,
         ttl: Duration,
     ) -> Result<Timestamp, CallError> {
-        let call = Call { operation: Operation::Renew, context, secrets: &[] };
+        let call = Call::new(Operation::Renew, context);
         let latest = Latest::new(self.now(), ttl);
         let (told, credential) = (self.told(context)?, reference(credential));
         let end: u64 = self.caller().call(call, (&told, &credential, ttl.as_secs())).await?;
@@ -167,7 +175,7 @@ impl Generation {
         context: &CallContext,
         credential: &Reference,
     ) -> Result<(), CallError> {
-        let call = Call { operation: Operation::Revoke, context, secrets: &[] };
+        let call = Call::new(Operation::Revoke, context);
         let (told, credential) = (self.told(context)?, reference(credential));
         self.caller().call(call, (&told, &credential)).await
     }
@@ -181,7 +189,7 @@ impl Generation {
         context: &CallContext,
         credential: &Reference,
     ) -> Result<CredentialState, CallError> {
-        let call = Call { operation: Operation::Verify, context, secrets: &[] };
+        let call = Call::new(Operation::Verify, context);
         let (told, credential) = (self.told(context)?, reference(credential));
         Ok(facade::state(self.caller().call(call, (&told, &credential)).await?))
     }
@@ -195,7 +203,7 @@ impl Generation {
         context: &CallContext,
         next: Option<&str>,
     ) -> Result<IssuedPage, CallError> {
-        let call = Call { operation: Operation::ListIssued, context, secrets: &[] };
+        let call = Call::new(Operation::ListIssued, context);
         let told = self.told(context)?;
         Ok(facade::issued_page(self.caller().call(call, (&told, next)).await?)?)
     }
@@ -236,9 +244,26 @@ impl Generation {
             wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
     {
         let secrets: Vec<&Secret> = materials.iter().map(|(_, value)| value).collect();
-        let call = Call { operation, context, secrets: &secrets };
+        let call = Call { secrets: &secrets, ..Call::new(operation, context) };
         let (told, raw) = (self.told(context)?, Wiped(bare(materials)));
         self.caller().call(call, (&told, raw.0.as_slice())).await
+    }
+
+    /// What the host makes for a database user: nothing for other backends.
+    fn materials(&self, request: &IssueRequest) -> Result<Materials, CallError> {
+        if self.database().is_none() {
+            return Ok(Materials::default());
+        }
+        let failed = |error: sql::NoRandomness| CallError::Host(error.to_string());
+        let username = sql::username(&request.role.name, request.reservation);
+        let username = Secret::from(username);
+        let password = sql::password().map_err(failed)?;
+        let verifier = sql::verifier(&password).map_err(failed)?;
+        Ok(Materials {
+            told: vec![(USERNAME.to_owned(), username.clone())],
+            held: vec![(sql::VERIFIER.to_owned(), verifier)],
+            issued: vec![(USERNAME.to_owned(), username), (PASSWORD.to_owned(), password)],
+        })
     }
 
     fn told(&self, context: &CallContext) -> Result<types::Context, CallError> {
@@ -248,6 +273,34 @@ impl Generation {
             deadline_in_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
             metadata: Vec::new(),
         })
+    }
+}
+
+/// Fields of a database user.
+const USERNAME: &str = "username";
+const PASSWORD: &str = "password";
+
+/// What the host makes for a credential.
+#[derive(Default)]
+struct Materials {
+    /// What the plugin is told.
+    told: Fields,
+    /// What its statements may name.
+    held: Fields,
+    /// What whoever asked gets besides.
+    issued: Fields,
+}
+
+impl Materials {
+    /// Adds what the host made. A plugin that answers fields of these names has not understood that
+    /// the host makes them.
+    fn complete(self, mut issued: Issued) -> Result<Issued, CallError> {
+        let is_there = |made: &str| issued.fields.iter().any(|(name, _)| name == made);
+        if self.issued.iter().any(|(name, _)| is_there(name)) {
+            return Err(AnswerFault::FieldName.into());
+        }
+        issued.fields.extend(self.issued);
+        Ok(issued)
     }
 }
 

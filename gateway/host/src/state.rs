@@ -21,6 +21,7 @@ use crate::call::CallContext;
 use crate::facade;
 use crate::limits::{Budget, Limits, MAX_HANDLES, MAX_RANDOM_BYTES};
 use crate::outbound::{Line, Outbound};
+use crate::sql::{Pool, Tap};
 
 /// What stays the same over the calls of a backend.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     /// Names and configurations (JSON) of the backend's roles.
     pub(crate) roles: Vec<(String, String)>,
     pub(crate) outbound: Box<dyn Outbound>,
+    pub(crate) database: Option<Arc<Pool>>,
     pub(crate) limits: Limits,
     /// The time that plugins are told; the machine's own if none.
     pub(crate) clock: Option<Arc<dyn Clock>>,
@@ -45,6 +47,7 @@ pub(crate) struct State {
     wasi: Option<WasiCtx>,
     http: WasiHttpCtx,
     line: Option<Box<dyn Line>>,
+    sql: Tap,
     log: LogTap,
 }
 
@@ -69,15 +72,27 @@ impl State {
             wasi: None,
             http,
             line: None,
+            sql: Tap::default(),
             log: LogTap::new(secrets),
         }
+    }
+
+    /// With `materials` that statements may name, and the guest never sees.
+    pub(crate) fn with(mut self, materials: &[(String, Secret)]) -> Self {
+        self.sql.materials = materials.to_vec();
+        self
+    }
+
+    /// The backend's database, what this call has of it, and when the call ends.
+    pub(crate) fn sql(&mut self) -> (Option<&Pool>, &mut Tap, Instant) {
+        (self.shared.database.as_deref(), &mut self.sql, self.until)
     }
 }
 
 impl State {
     /// Whether some upstream may have seen a request of this call.
     pub(crate) fn reached(&self) -> bool {
-        self.line.as_ref().is_some_and(|line| line.reached())
+        self.line.as_ref().is_some_and(|line| line.reached()) || self.sql.reached()
     }
 }
 

@@ -189,6 +189,7 @@ impl Scene {
             roles: Vec::new(),
             limits,
             outbound: Box::new(NoEgress),
+            database: None,
         };
         let backend = Generation::new(&admitted, spec, clock.clone());
         Self { clock, backend }

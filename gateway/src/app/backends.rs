@@ -19,6 +19,7 @@ use symbolon_host::egress::{
     Reach, Trust, intersect,
 };
 use symbolon_host::outbound::{Upstream, asked};
+use symbolon_host::sql::{FixedLogin, Pool, PoolLimits, ServerSettings, Transport};
 use symbolon_host::{Admitted, BackendSpec, CallContext, Entry, Generation, Limits};
 use tokio::time::Instant;
 
@@ -47,6 +48,7 @@ struct Plan<'a> {
     egress: &'a [config::Egress],
     credentials: Option<&'a Credentials>,
     limits: &'a config::CallLimits,
+    database: Option<&'a config::Database>,
 }
 
 /// Makes the backends of one configuration.
@@ -81,6 +83,7 @@ impl<'a> Builder<'a> {
                 egress: &backend.egress,
                 credentials: backend.credentials.as_ref(),
                 limits: &backend.limits,
+                database: backend.database.as_ref(),
             };
             let entry = match Box::pin(self.generation(plan)).await {
                 Ok(generation) => Entry::Ready(generation),
@@ -101,17 +104,49 @@ impl<'a> Builder<'a> {
             None => Vec::new(),
         };
         let outbound = Box::new(self.network(&plan, &plugin, injections)?);
+        let database = plan.database.map(|of| self.database(&plan, of)).transpose()?;
         let spec = BackendSpec {
             name: plan.name,
             config: plan.settings.as_json().clone(),
             roles: plan.roles,
             limits: limits(plan.limits),
             outbound,
+            database,
         };
         let clock = self.foundation.clock.clone();
         let generation = Arc::new(Generation::new(&plugin, spec, clock));
         self.validate(&generation).await?;
         Ok(generation)
+    }
+
+    /// Connections to the plan's database, none of them open yet.
+    fn database(&self, plan: &Plan<'_>, of: &config::Database) -> Result<Arc<Pool>, Reason> {
+        let named = |error: &dyn std::error::Error| match error.source() {
+            Some(cause) => format!("the database `{}`: {error}: {cause}", of.host),
+            None => format!("the database `{}`: {error}", of.host),
+        };
+        let transport = match of.tls {
+            config::DatabaseTls::VerifyFull => {
+                Transport::Verified(of.ca.as_deref().map(trust).transpose()?)
+            }
+            config::DatabaseTls::Disable => Transport::Loopback,
+        };
+        let settings = ServerSettings {
+            host: of.host.clone(),
+            port: of.port,
+            database: of.name.clone(),
+            addresses: of.addresses.clone(),
+            resolve: of.resolve,
+            transport,
+            statement: plan.limits.timeout,
+        };
+        let limits = PoolLimits {
+            connections: usize::try_from(of.connections).unwrap_or(usize::MAX),
+            ..PoolLimits::default()
+        };
+        let login = Arc::new(FixedLogin::new(of.user.clone(), load(&of.password)?));
+        let pool = Pool::new(settings, self.foundation.network.clone(), login, limits);
+        Ok(Arc::new(pool.map_err(|error| named(&error))?))
     }
 
     /// Asks the plugin whether it can use its configuration.
@@ -249,6 +284,7 @@ impl<'a> Builder<'a> {
             egress: &target.egress,
             credentials: target.credentials.as_ref(),
             limits: &target.limits,
+            database: None,
         };
         let made = Box::pin(self.generation(plan)).await;
         let made = made.map_err(|reason| format!("its target `{name}`: {reason}"));

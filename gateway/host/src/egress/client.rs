@@ -50,6 +50,14 @@ impl Network {
     pub fn new(resolver: Arc<dyn Resolver>, trust: Trust) -> Self {
         Self { resolver, trust }
     }
+
+    pub(crate) fn resolver(&self) -> &dyn Resolver {
+        &*self.resolver
+    }
+
+    pub(crate) const fn trust(&self) -> &Trust {
+        &self.trust
+    }
 }
 
 /// The bounds of one scope.

@@ -16,6 +16,7 @@ use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
+use ipnet::IpNet;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -75,19 +76,8 @@ impl Connector {
             // Refused as metadata when the grant was read; the operator named it otherwise.
             return Ok(vec![address]);
         }
-        let found = match destination.host() {
-            Host::Address(address) => vec![*address],
-            Host::Name(name) => self.look_up(name, deadline).await?,
-        };
-        let checked = check_all(&found, self.grant.addresses())?;
-        Ok(checked.into_iter().map(|c| to_socket(c, destination.port())).collect())
-    }
-
-    async fn look_up(&self, name: &str, deadline: Instant) -> Result<Vec<IpAddr>, EgressError> {
-        let failed = |cause: io::Error| EgressError::Resolve(Arc::new(cause));
-        let found = timeout_at(deadline, self.resolver.resolve(name)).await;
-        let found = found.map_err(|late| failed(late.into()))?.map_err(failed)?;
-        if found.is_empty() { Err(failed(io::ErrorKind::NotFound.into())) } else { Ok(found) }
+        let (host, granted) = (destination.host(), self.grant.addresses());
+        addresses(&*self.resolver, (host, destination.port()), granted, deadline).await
     }
 
     async fn secure(
@@ -97,11 +87,7 @@ impl Connector {
         deadline: Instant,
         permit: OwnedSemaphorePermit,
     ) -> Result<Link, EgressError> {
-        let name = match host {
-            Host::Address(address) => ServerName::from(*address),
-            Host::Name(name) => ServerName::try_from(name.clone())
-                .map_err(|cause| EgressError::Tls(Arc::new(cause)))?,
-        };
+        let name = server_name(host)?;
         let connector = TlsConnector::from(Arc::clone(&self.tls));
         let handshake = Box::pin(connector.connect(name, stream));
         let stream = timeout_at(deadline, handshake).await;
@@ -111,12 +97,48 @@ impl Connector {
     }
 }
 
+/// Every address of `host` at which it may be dialled: all of them checked, before any is used.
+pub(crate) async fn addresses(
+    resolver: &dyn Resolver,
+    (host, port): (&Host, u16),
+    granted: &[IpNet],
+    deadline: Instant,
+) -> Result<Vec<SocketAddr>, EgressError> {
+    let found = match host {
+        Host::Address(address) => vec![*address],
+        Host::Name(name) => look_up(resolver, name, deadline).await?,
+    };
+    let checked = check_all(&found, granted)?;
+    Ok(checked.into_iter().map(|c| to_socket(c, port)).collect())
+}
+
+async fn look_up(
+    resolver: &dyn Resolver,
+    name: &str,
+    deadline: Instant,
+) -> Result<Vec<IpAddr>, EgressError> {
+    let failed = |cause: io::Error| EgressError::Resolve(Arc::new(cause));
+    let found = timeout_at(deadline, resolver.resolve(name)).await;
+    let found = found.map_err(|late| failed(late.into()))?.map_err(failed)?;
+    if found.is_empty() { Err(failed(io::ErrorKind::NotFound.into())) } else { Ok(found) }
+}
+
 fn to_socket(checked: Checked, port: u16) -> SocketAddr {
     SocketAddr::new(checked.address(), port)
 }
 
+/// The name that the host's certificate must prove.
+pub(crate) fn server_name(host: &Host) -> Result<ServerName<'static>, EgressError> {
+    match host {
+        Host::Address(address) => Ok(ServerName::from(*address)),
+        Host::Name(name) => {
+            ServerName::try_from(name.clone()).map_err(|cause| EgressError::Tls(Arc::new(cause)))
+        }
+    }
+}
+
 /// Tries the addresses in order, sharing what is left of the time between those left.
-async fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, EgressError> {
+pub(crate) async fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, EgressError> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for (index, address) in addresses.iter().enumerate() {
         let left = addresses.len().saturating_sub(index).max(1);
@@ -131,7 +153,8 @@ async fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, 
     Err(EgressError::Connect(Arc::new(last)))
 }
 
-fn tls_error(error: io::Error) -> EgressError {
+/// A handshake that failed: for the certificate, or otherwise.
+pub(crate) fn tls_error(error: io::Error) -> EgressError {
     let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
     if matches!(inner, Some(rustls::Error::InvalidCertificate(_))) {
         EgressError::Certificate(Arc::new(error))

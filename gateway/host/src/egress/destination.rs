@@ -60,7 +60,7 @@ pub enum Host {
 }
 
 impl Host {
-    pub(super) fn parse(text: &str) -> Result<Self, UriError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, UriError> {
         if let Some(inside) = text.strip_prefix('[') {
             let literal = inside.strip_suffix(']').ok_or(UriError::Host)?;
             let address: Ipv6Addr = literal.parse().map_err(|_| UriError::Host)?;

@@ -238,7 +238,7 @@ impl From<hyper_util::client::legacy::Error> for EgressError {
 }
 
 /// The first error of type `T` in the chain of causes.
-pub(super) fn find_source<'a, T: std::error::Error + 'static>(
+pub(crate) fn find_source<'a, T: std::error::Error + 'static>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> Option<&'a T> {
     std::iter::successors(Some(error), |e| e.source()).find_map(|e| e.downcast_ref())

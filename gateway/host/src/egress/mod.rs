@@ -43,6 +43,10 @@ mod testing;
 mod tests;
 
 pub use body::Inbound;
+pub(crate) use connect::{addresses, dial, server_name, tls_error};
+pub(crate) use error::find_source;
+pub(crate) use tls::client_config;
+
 pub use client::{ClientLimits, EgressClient, FetchLimits, Network};
 pub use destination::{Destination, Host, Scheme, UriError};
 pub use error::{Cause, EgressError, MissingGrant};

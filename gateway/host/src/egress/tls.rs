@@ -87,7 +87,7 @@ fn refused(cause: impl std::error::Error + Send + Sync + 'static) -> EgressError
 }
 
 /// A client configuration of its own: sessions resumed under it never carry another's identity.
-pub(super) fn client_config(
+pub(crate) fn client_config(
     trust: &Trust,
     identity: Option<&ClientIdentity>,
 ) -> Result<Arc<ClientConfig>, EgressError> {

@@ -1,0 +1,1 @@
+//! Against servers: real ones, and ones that misbehave.
