@@ -6,14 +6,24 @@
 use serde::de::DeserializeOwned;
 
 use crate::Error;
-use crate::bindings::base::symbolon::plugin::config;
 
 /// Every role of this backend, parsed. For `validate`, so that a mistake is found when it is loaded.
 pub fn all<T: DeserializeOwned>() -> Result<Vec<(String, T)>, Error> {
-    config::roles()
+    configured()
         .into_iter()
         .map(|(name, text)| parse(&name, &text).map(|role| (name, role)))
         .collect()
+}
+
+#[cfg(target_family = "wasm")]
+fn configured() -> Vec<(String, String)> {
+    crate::bindings::base::symbolon::plugin::config::roles()
+}
+
+/// Outside of a component there is no host to ask.
+#[cfg(not(target_family = "wasm"))]
+fn configured() -> Vec<(String, String)> {
+    Vec::new()
 }
 
 /// One role, from what came with a request.

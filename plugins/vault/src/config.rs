@@ -54,7 +54,7 @@ impl Config {
 }
 
 /// Segments of plain characters, none of them a step back.
-fn is_path(text: &str) -> bool {
+pub(crate) fn is_path(text: &str) -> bool {
     text.split('/').all(|segment| {
         !matches!(segment, "" | "." | "..")
             && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))

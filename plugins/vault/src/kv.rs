@@ -97,7 +97,7 @@ fn ends(deletion_time: &str) -> Result<Option<u64>, Error> {
 }
 
 /// Text as it is; anything else as the JSON that it was.
-fn bytes(value: Json) -> Vec<u8> {
+pub(crate) fn bytes(value: Json) -> Vec<u8> {
     match value {
         Json::String(text) => text.into_bytes(),
         other @ (Json::Null

@@ -1,3 +1,5 @@
+mod credentials;
+
 use symbolon_plugin::http::Response;
 use symbolon_plugin::{ErrorKind, Value};
 
