@@ -5,8 +5,9 @@
 //! The statements are those that a `CREATEROLE` login which is no superuser may send on PostgreSQL 15
 //! and from 16 on. From 16 on it may grant only the groups of which it has the ADMIN OPTION, and
 //! has that of every user that it makes; before, it may grant any group that is no superuser's.
-//! On both it must be a member of the user to end its sessions and to reassign what it owns,
-//! hence the grant to itself.
+//! On both it must be a member of the user to end its sessions and to reassign what it owns. It
+//! becomes one when it has to, which is when the user is ended: before that it would have what the
+//! user has.
 
 use symbolon_plugin::sql::template::{Template, Values};
 use symbolon_plugin::sql::{Statement, timestamp};
@@ -36,7 +37,7 @@ impl User<'_> {
         templates.iter().map(|template| template.statement(self.values())).collect()
     }
 
-    /// The user, with its comment and the login's membership, in one transaction.
+    /// The user and its comment, in one transaction.
     pub(crate) fn creation(&self, role: &Role, comment: &str) -> Vec<Statement> {
         let mut statements = if role.creation.is_empty() {
             vec![self.create(role)]
@@ -52,7 +53,6 @@ impl User<'_> {
                 literal(group)
             ));
         }
-        statements.push(join(self.name));
         statements.push(sql!("COMMENT ON ROLE ", identifier(self.name), " IS ", literal(comment)));
         statements
     }
@@ -96,7 +96,7 @@ impl User<'_> {
     }
 }
 
-/// Membership of the login in the user.
+/// Membership of the login in the user. A second time it changes nothing.
 pub(crate) fn join(name: &str) -> Statement {
     sql!("GRANT ", identifier(name), " TO CURRENT_USER")
 }

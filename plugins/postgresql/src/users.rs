@@ -177,7 +177,7 @@ impl<S: Sql> Users<'_, S> {
         Err(Error::unavailable("sessions_remain", "sessions of the user do not end"))
     }
 
-    /// The membership by which sessions may be ended can have been taken away.
+    /// Where there are sessions, ending them takes membership.
     fn session_rows(&self, name: &str) -> Result<Rows, Error> {
         match self.sql.query(None, statements::end_sessions(name)) {
             Err(refused) if refused.code == INSUFFICIENT_PRIVILEGE => {
@@ -190,6 +190,7 @@ impl<S: Sql> Users<'_, S> {
 
     /// Reassigns what the user owns, in each database: a statement reaches the one that it is sent to.
     fn settle(&self, name: &str, leftovers: &Leftovers) -> Result<(), Error> {
+        self.sql.execute(None, statements::join(name))?;
         let databases = leftovers.databases.iter().map(|name| Some(name.as_str()));
         for database in std::iter::once(None).chain(databases) {
             let statements: Vec<Statement> = statements::leftovers(name, leftovers);
