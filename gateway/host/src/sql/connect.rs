@@ -196,6 +196,10 @@ pub(super) fn failure(error: &tokio_postgres::Error, meter: &Meter) -> SqlError 
     }
     match find_source::<EgressError>(error) {
         Some(ours) => SqlError::Unreachable(ours.clone()),
+        // The library does not say of which kind its errors are, but in words.
+        None if error.to_string().starts_with("error performing TLS handshake") => {
+            SqlError::Unreachable(EgressError::Tls(Arc::new(NoTls)))
+        }
         None => SqlError::Lost,
     }
 }
@@ -287,9 +291,9 @@ impl TlsConnect<Metered> for Secure {
     }
 }
 
-/// The library began TLS where it was told not to.
+/// One of the two does not want TLS.
 #[derive(Debug, thiserror::Error)]
-#[error("no TLS was configured")]
+#[error("one side does not speak TLS")]
 struct NoTls;
 
 /// A stream within TLS. No channel binding is offered: the certificate is verified already.
