@@ -8,19 +8,20 @@
 //! INVARIANT: an entry of the index goes away only with the change of its lease. What is not done now
 //! is found again by the next sweep, also after a crash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use symbolon_core::clock::Timestamp;
 use symbolon_core::id::{BackendName, LeaseId};
 use symbolon_core::lease::{Cause, Confirmed, Lease, Phase, Revoking, index};
+use tokio::sync::Mutex as Turn;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ends::{EndError, Ending, Ends};
 use super::lane::{Lane, LaneStatus, Settled};
-use super::write::Stored;
+use super::write::{Stored, due_entry, state};
 use super::{Ledger, LedgerError};
 use crate::kill::{self, Point};
 use crate::store::{Key, Namespace, Span, StoreError, Transaction};
@@ -35,15 +36,39 @@ pub struct Reaper {
     ledger: Arc<Ledger>,
     ends: Arc<dyn Ends>,
     lanes: Mutex<BTreeMap<BackendName, Lane>>,
+    /// Held by who carries out orders.
+    ordering: Arc<Turn<()>>,
     tasks: TaskTracker,
+}
+
+/// A place in a lane, given back in any case: also a lease whose ending panics is tried again.
+struct Place {
+    reaper: Arc<Reaper>,
+    backend: BackendName,
+    lease: LeaseId,
+    settled: Settled,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let ledger = &self.reaper.ledger;
+        let elapsed = ledger.clock.elapsed();
+        let refill = self.reaper.with_lane(&self.backend, |lane| {
+            lane.settle(self.lease, self.settled, elapsed);
+            lane.wants_more()
+        });
+        if refill {
+            ledger.wake();
+        }
+    }
 }
 
 impl Reaper {
     /// A reaper of `ledger` that ends credentials through `ends`.
     #[must_use]
     pub fn new(ledger: Arc<Ledger>, ends: Arc<dyn Ends>) -> Arc<Self> {
-        let (lanes, tasks) = (Mutex::default(), TaskTracker::new());
-        Arc::new(Self { ledger, ends, lanes, tasks })
+        let (lanes, ordering, tasks) = (Mutex::default(), Arc::default(), TaskTracker::new());
+        Arc::new(Self { ledger, ends, lanes, ordering, tasks })
     }
 
     /// Works until `stop`, then lets what is under way end. What it did not get to is found at the
@@ -61,13 +86,13 @@ impl Reaper {
         self.tasks.wait().await;
     }
 
-    /// Carries out orders, and starts the ending of what is due, as far as there is room. Answers how
-    /// long nothing more will be due.
+    /// Starts carrying out orders, and the ending of what is due, as far as there is room. Answers
+    /// how long nothing more will be due.
     pub async fn sweep(self: &Arc<Self>) -> Duration {
         if self.ledger.hold().reason().is_some() {
             return LONGEST_NAP;
         }
-        self.ledger.carry_out_orders().await;
+        self.carry_out_orders();
         match self.walk().await {
             Ok(nap) => nap,
             Err(error) => {
@@ -79,9 +104,9 @@ impl Reaper {
 
     /// Waits until nothing is under way: for tests and benches, which end what is due now.
     pub async fn settle(&self) {
-        while !self.tasks.is_empty() {
-            self.ledger.due.notified().await;
-        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
     }
 
     /// How each backend is doing that has something to end.
@@ -92,36 +117,62 @@ impl Reaper {
         lanes.iter().map(|(backend, lane)| lane.status(backend, elapsed)).collect()
     }
 
+    /// In a task of their own: an order that ends very many leases keeps nothing waiting that is due.
+    fn carry_out_orders(self: &Arc<Self>) {
+        if self.ledger.pending_orders().is_empty() {
+            return;
+        }
+        let Ok(turn) = Arc::clone(&self.ordering).try_lock_owned() else { return };
+        let ledger = Arc::clone(&self.ledger);
+        self.tasks.spawn(async move {
+            let went_well = ledger.carry_out_orders().await;
+            drop(turn);
+            // Others may have been given meanwhile. What failed waits for the next nap to end.
+            if went_well {
+                ledger.wake();
+            }
+        });
+    }
+
     async fn walk(self: &Arc<Self>) -> Result<Duration, LedgerError> {
         let mut nap = LONGEST_NAP;
+        let mut seen = BTreeSet::new();
         let mut from = None;
-        while let Some((backend, due)) = self.next_backend(from.as_ref()).await? {
-            let now = self.ledger.now();
-            if due <= now {
-                self.start_endings(&backend, now).await?;
-                nap = nap.min(self.reopens(&backend));
-            } else {
-                self.with_lane(&backend, |lane| lane.oldest = None);
-                nap = nap.min(due.since(now));
-            }
-            from = Some(index::behind(&backend));
+        while let Some(first) = self.first_due(from).await? {
+            let Some((backend, due)) = index::due_of(first.tail()) else {
+                from = Some(first.clone());
+                self.mend(first).await?;
+                continue;
+            };
+            nap = nap.min(self.visit(&backend, due).await?);
+            from = Some(Namespace::LeaseDue.key(index::behind(&backend)));
+            seen.insert(backend);
         }
-        self.drop_idle();
+        self.drop_idle(&seen);
         Ok(nap)
     }
 
-    /// The next backend in the due index, and when its first lease is due.
-    async fn next_backend(
-        &self,
-        from: Option<&Vec<u8>>,
-    ) -> Result<Option<(BackendName, Timestamp)>, LedgerError> {
+    /// The first entry of the due index behind `from`.
+    async fn first_due(&self, from: Option<Key>) -> Result<Option<Key>, LedgerError> {
         let span = Span::all(Namespace::LeaseDue);
-        let span = match from {
-            Some(tail) => span.after(&Namespace::LeaseDue.key(tail.clone())),
-            None => span,
-        };
+        let span = from.map_or(span.clone(), |key| span.after(&key));
         let page = self.ledger.store.scan(span, 1).await?;
-        Ok(page.entries.first().and_then(|(key, _)| index::due_of(key.tail())))
+        Ok(page.entries.into_iter().next().map(|(key, _)| key))
+    }
+
+    /// A backend whose first lease is due at `due`. Answers when it is worth another look.
+    async fn visit(
+        self: &Arc<Self>,
+        backend: &BackendName,
+        due: Timestamp,
+    ) -> Result<Duration, LedgerError> {
+        let now = self.ledger.now();
+        if due > now {
+            self.with_lane(backend, |lane| lane.oldest = None);
+            return Ok(due.since(now));
+        }
+        self.start_endings(backend, now).await?;
+        Ok(self.reopens(backend))
     }
 
     async fn start_endings(
@@ -130,44 +181,35 @@ impl Reaper {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let elapsed = self.ledger.clock.elapsed();
-        let (room, under_way) =
-            self.with_lane(backend, |lane| (lane.room(elapsed), lane.under_way()));
-        // Those under way stand in front of the others until they are written down.
-        let wanted = if room == 0 { 1 } else { room.saturating_add(under_way) };
+        let (room, passed_over) =
+            self.with_lane(backend, |lane| (lane.room(elapsed), lane.passed_over()));
+        let wanted = if room == 0 { 1 } else { room.saturating_add(passed_over) };
         let span = Span::with_prefix(Namespace::LeaseDue, index::backend_prefix(backend));
         let until = index::due_bound(backend, now.plus(Duration::from_millis(1)));
         let page = self.ledger.store.scan(span.before(until), wanted).await?;
         let due = |(key, _): &(Key, Vec<u8>)| index::due_of(key.tail()).map(|(_, due)| due);
         let oldest = page.entries.first().and_then(due);
-        self.with_lane(backend, |lane| lane.oldest = oldest);
-        let mut started = 0;
-        for (key, _) in page.entries {
-            let Some(lease) = index::lease_of(key.tail()) else { continue };
-            if started < room && self.with_lane(backend, |lane| lane.begin(lease)) {
-                started = started.saturating_add(1);
-                self.start(backend.clone(), lease, key);
-            }
+        let of = |(key, _): (Key, Vec<u8>)| Some((index::lease_of(key.tail())?, key));
+        let waiting = page.entries.into_iter().filter_map(of).collect();
+        let chosen = self.with_lane(backend, |lane| {
+            lane.oldest = oldest;
+            lane.choose(waiting, room)
+        });
+        for (lease, key) in chosen {
+            self.start(backend.clone(), lease, key);
         }
         Ok(())
     }
 
     fn start(self: &Arc<Self>, backend: BackendName, lease: LeaseId, entry: Key) {
-        let reaper = Arc::clone(self);
+        let settled = Settled::Busy;
+        let mut place = Place { reaper: Arc::clone(self), backend, lease, settled };
         self.tasks.spawn(async move {
-            let settled = match reaper.end(lease, entry).await {
-                Ok(settled) => settled,
+            match place.reaper.end(lease, entry).await {
+                Ok(settled) => place.settled = settled,
                 Err(error) => {
                     tracing::warn!(%lease, code = error.code(), "the ending of a lease is put off");
-                    Settled::Busy
                 }
-            };
-            let elapsed = reaper.ledger.clock.elapsed();
-            let refill = reaper.with_lane(&backend, |lane| {
-                lane.settle(lease, settled, elapsed);
-                lane.wants_more()
-            });
-            if refill {
-                reaper.ledger.wake();
             }
         });
     }
@@ -176,17 +218,16 @@ impl Reaper {
     async fn end(&self, id: LeaseId, entry: Key) -> Result<Settled, LedgerError> {
         let stored = match self.ledger.read(id).await {
             Ok(Some(stored)) => stored,
-            Ok(None) => return self.drop_entry(entry).await,
+            Ok(None) => return self.mend(entry).await,
             Err(LedgerError::Damaged(_)) => {
                 tracing::error!(lease = %id, "its record is damaged and was set aside; what it issued must be ended by hand or by `symbolon backend reconcile`");
                 self.ledger.quarantine(id).await?;
-                return self.drop_entry(entry).await;
+                return Ok(Settled::Unasked);
             }
             Err(error) => return Err(error),
         };
-        // Read before, changed since: the entry is gone or will be found where it belongs.
         if stored.lease.due_at() > self.ledger.now() {
-            return Ok(Settled::Unasked);
+            return self.mend(entry).await;
         }
         match self.begin(stored).await? {
             Some((stored, revoking)) => self.attempt(stored, revoking).await,
@@ -221,7 +262,7 @@ impl Reaper {
     }
 
     async fn attempt(&self, stored: Stored, revoking: Revoking) -> Result<Settled, LedgerError> {
-        let terms = stored.lease.terms();
+        let (terms, asked_at) = (stored.lease.terms(), self.ledger.now());
         let asked = if revoking.is_reachable() && terms.carrier.is_none() {
             let ending = Ending { terms, handle: revoking.handle() };
             let ended = self.ends.end(ending).await;
@@ -240,7 +281,10 @@ impl Reaper {
                 tracing::warn!(%lease, code, attempts, "the backend does not end a lease; it is tried again");
                 (revoking.failed(now).into(), Settled::Answered)
             }
-            Some(Ok(ended)) => (phase(revoking.confirmed(ended.verified, now)), Settled::Answered),
+            Some(Ok(ended)) => {
+                let confirmed = revoking.confirmed_as_of(ended.verified, asked_at, now);
+                (phase(confirmed), Settled::Answered)
+            }
             None => (phase(revoking.confirmed(false, now)), Settled::Unasked),
         };
         self.write(&stored, next).await?;
@@ -261,10 +305,28 @@ impl Reaper {
         }
     }
 
-    /// An entry without a lease: only damage makes one.
-    async fn drop_entry(&self, entry: Key) -> Result<Settled, LedgerError> {
-        self.ledger.store.commit(Transaction::new().delete(entry)).await?;
-        Ok(Settled::Unasked)
+    /// An entry that is not its lease's. If it is gone by now, the lease was changed after the entry
+    /// was read; otherwise it is damage: left there, it would be found again for ever.
+    async fn mend(&self, entry: Key) -> Result<Settled, LedgerError> {
+        if self.ledger.store.get(&entry).await?.is_none() {
+            return Ok(Settled::Unasked);
+        }
+        tracing::error!(%entry, "an entry of the due index is not its lease's, and is put right");
+        let write = Transaction::new().delete(entry.clone());
+        let write = match index::lease_of(entry.tail()) {
+            Some(id) => {
+                let found = self.ledger.store.get(&state(id)).await?;
+                let write = write.expect_unchanged(state(id), found.clone());
+                let lease = found.and_then(|bytes| Stored::read(bytes).ok());
+                lease
+                    .map_or(write.clone(), |stored| write.put(due_entry(&stored.lease), Vec::new()))
+            }
+            None => write,
+        };
+        match self.ledger.store.commit(write).await {
+            Ok(()) | Err(StoreError::Conflict(_)) => Ok(Settled::Unasked),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// How long until the lane of a backend with due leases has room again: at once, if it has.
@@ -278,9 +340,12 @@ impl Reaper {
         }
     }
 
-    fn drop_idle(&self) {
+    /// Backends that were not `seen` in the index have nothing due.
+    fn drop_idle(&self, seen: &BTreeSet<BackendName>) {
         let elapsed = self.ledger.clock.elapsed();
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let unseen = lanes.iter_mut().filter(|(backend, _)| !seen.contains(*backend));
+        unseen.for_each(|(_, lane)| lane.oldest = None);
         lanes.retain(|_, lane| !lane.is_idle(elapsed));
     }
 

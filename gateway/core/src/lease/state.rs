@@ -279,7 +279,9 @@ impl Reserved {
                     activated_at: now,
                     expires_at,
                     renewals: 0,
-                    renewable,
+                    // What only time ends must end when we believe that it does: a renewal whose
+                    // answer is lost would move that unseen.
+                    renewable: renewable && revocable,
                     revocable,
                 });
             }
@@ -531,8 +533,15 @@ impl Revoking {
     /// is not reachable: its time is over.
     #[must_use]
     pub fn confirmed(self, verified: bool, now: Timestamp) -> Confirmed {
+        self.confirmed_as_of(verified, now, now)
+    }
+
+    /// The same, for an answer that took its time: it counts for when the backend was asked, since
+    /// what was not there then may have landed before the answer came.
+    #[must_use]
+    pub fn confirmed_as_of(self, verified: bool, asked_at: Timestamp, now: Timestamp) -> Confirmed {
         let attempts = self.attempts.saturating_add(u32::from(self.is_reachable()));
-        if now < self.certain_from {
+        if asked_at < self.certain_from {
             let longest = now.plus(RETRY_PAUSE.1);
             let next_attempt_at = self.certain_from.min(longest);
             return Confirmed::LookAgain(Self { attempts, next_attempt_at, ..self });

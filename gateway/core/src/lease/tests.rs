@@ -1,3 +1,5 @@
+mod model;
+
 use proptest::prelude::*;
 
 use super::index;
@@ -123,6 +125,24 @@ fn what_cannot_be_revoked_is_over_when_its_time_is() {
         panic!("still there")
     };
     assert_eq!(revoked.proof(), Proof::RanOut);
+}
+
+#[test]
+fn an_answer_counts_for_when_the_backend_was_asked() {
+    let landing = 30 + i64::try_from(LANDING_MARGIN.as_secs()).unwrap();
+    let condemned = || reserved().condemn(None, Cause::LostAnswer, at(31));
+    let early = condemned().confirmed_as_of(true, at(landing - 1), at(landing + 1));
+    assert!(matches!(early, Confirmed::LookAgain(_)), "it may have landed since");
+    let late = condemned().confirmed_as_of(true, at(landing), at(landing + 1));
+    let Confirmed::Gone(revoked) = late else { panic!("still there") };
+    assert_eq!(revoked.revoked_at(), at(landing + 1));
+}
+
+#[test]
+fn what_cannot_be_revoked_is_not_renewed() {
+    let token = Issued { revocable: false, ..issued(600) };
+    assert!(!reserved().activate(token, at(5)).unwrap().is_renewable());
+    assert!(active().is_renewable());
 }
 
 #[test]
