@@ -2,6 +2,7 @@
 //! limit that happens to be in the way cannot make it pass.
 
 mod floods;
+pub(crate) mod frames;
 mod paths;
 mod tokens;
 pub(crate) mod wire;

@@ -13,6 +13,8 @@ use tokio::io::AsyncWriteExt;
 use super::DEMO;
 use super::wire::{Reply, closed, connect, get, reply, send};
 
+mod frames;
+
 /// Paths that are there, in pairs that a careless reading takes for each other.
 const PRESENT: [&str; 10] =
     ["a/b", "a/B", "A/b", "b", "a", "a/b/c", "a/b:c", "a/b.c", "a/b@1", "a/...b"];
