@@ -97,19 +97,19 @@ async fn gateway(blocks: &str) -> (Gateway, Arc<ManualClock>) {
     (Gateway::start(setup).await, clock)
 }
 
-async fn read(gateway: &Gateway, token: &str) -> StatusCode {
+pub(super) async fn read(gateway: &Gateway, token: &str) -> StatusCode {
     gateway.get("/v1/secrets/demo/app/text", token).await.status
 }
 
 /// Why a token is refused, or `ok`.
-async fn verdict(gateway: &Gateway, token: &str) -> &'static str {
+pub(super) async fn verdict(gateway: &Gateway, token: &str) -> &'static str {
     let world = gateway.app.line.world.load_full();
     let authenticator: &Authenticator = &world.authenticator;
     authenticator.prove(token).await.map_or_else(|refused| refused.code(), |_| "ok")
 }
 
 /// Waits for fetches of `alias` to have ended as `result`, by the metrics page.
-async fn fetched(gateway: &Gateway, alias: &str, result: &str) {
+pub(super) async fn fetched(gateway: &Gateway, alias: &str, result: &str) {
     let is_it = |line: &str| {
         line.contains(&format!("issuer=\"{alias}\""))
             && line.contains(&format!("result=\"{result}\""))

@@ -2,6 +2,9 @@
 
 mod documents;
 mod jwks;
+mod key_ways;
+mod namespaces;
 mod openbao;
 mod parts;
 mod postgres;
+mod rotation;

@@ -9,7 +9,7 @@ mod process;
 mod provider;
 mod web;
 
-pub(super) use bao::Bao;
+pub(super) use bao::{AUDIENCE, Bao};
 pub(super) use endpoint::{Endpoint, Reply};
 pub(super) use process::free_port;
 pub(super) use provider::Provider;

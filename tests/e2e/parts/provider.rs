@@ -17,7 +17,7 @@ const SCRIPT: &str = include_str!("provider.mjs");
 /// A running issuer. Its clients are `workload` and `stranger`, each with its name as secret.
 #[derive(Debug)]
 pub(in crate::e2e) struct Provider {
-    _process: Process,
+    process: Option<Process>,
     port: u16,
     identity: Identity,
     web: Web,
@@ -27,21 +27,32 @@ impl Provider {
     /// Starts one.
     pub(in crate::e2e) async fn start() -> Self {
         let (port, identity) = (free_port(), Identity::new("idp.example.test"));
+        let web = Web::new(port, &identity.certificate());
+        let mut provider = Self { process: None, port, identity, web };
+        provider.run().await;
+        provider
+    }
+
+    /// Starts it again where it was, with a new key in place of the old one.
+    pub(in crate::e2e) async fn rotate(&mut self) {
+        self.process = None;
+        self.run().await;
+    }
+
+    async fn run(&mut self) {
         let mut command = Command::new(part("SYMBOLON_NODE"));
         command.args(["--input-type=module", "--eval", SCRIPT]);
         command.env("MODULES", part("SYMBOLON_OIDC_PROVIDER"));
-        command.env("PORT", port.to_string());
-        command.env("CERTIFICATE", identity.certificate()).env("KEY", identity.key());
-        let log = identity.directory().join("provider.log");
-        let process = Process::start(&mut command, &log);
-        let web = Web::new(port, &identity.certificate());
+        command.env("PORT", self.port.to_string());
+        command.env("CERTIFICATE", self.identity.certificate()).env("KEY", self.identity.key());
+        let log = self.identity.directory().join("provider.log");
+        self.process = Some(Process::start(&mut command, &log));
         let path = "/.well-known/openid-configuration";
         let asked = async || {
             let request = Request::get(path).body(Bytes::new()).expect("a request");
-            web.send(request).await.ok()
+            self.web.send(request).await.ok()
         };
-        until(&log, Some(&process), asked).await;
-        Self { _process: process, port, identity, web }
+        until(&log, self.process.as_ref(), asked).await;
     }
 
     /// A token of `client` for the gateway.

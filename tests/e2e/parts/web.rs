@@ -35,6 +35,20 @@ impl Identity {
         Self { directory }
     }
 
+    /// A certificate for loopback that is good in these years, from January to January.
+    pub(in crate::e2e) fn dated(from: i32, until: i32) -> Self {
+        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
+        let mut asked = rcgen::CertificateParams::new(names).expect("names");
+        asked.not_before = rcgen::date_time_ymd(from, 1, 1);
+        asked.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let directory = tempfile::tempdir().expect("a directory");
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let made = asked.self_signed(&key).expect("a certificate");
+        std::fs::write(directory.path().join("tls.pem"), made.pem()).expect("tls.pem");
+        std::fs::write(directory.path().join("tls.key"), key.serialize_pem()).expect("tls.key");
+        Self { directory }
+    }
+
     pub(in crate::e2e) fn certificate(&self) -> PathBuf {
         self.directory.path().join("tls.pem")
     }
