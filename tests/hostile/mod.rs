@@ -3,6 +3,7 @@
 //! Each way has a row that says what stops it. The component itself names its ways, so that one
 //! without a row is a failure here, and a row without one too.
 
+mod bindings;
 mod calls;
 pub(crate) mod egress;
 mod reads;

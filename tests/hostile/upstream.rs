@@ -23,6 +23,7 @@ pub(crate) struct Upstream {
 
 struct Shared {
     heads: Mutex<Vec<String>>,
+    requests: Mutex<Vec<String>>,
     gate: Semaphore,
 }
 
@@ -50,13 +51,22 @@ impl Upstream {
     async fn with(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { heads: Mutex::default(), gate: Semaphore::new(0) });
+        let shared = Arc::new(Shared {
+            heads: Mutex::default(),
+            requests: Mutex::default(),
+            gate: Semaphore::new(0),
+        });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, tls, shared.clone()));
         Self { address, shared, _tasks: tasks }
     }
 
-    /// The heads of all requests so far.
+    /// All requests so far, byte for byte.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// The heads of all requests so far, in lower case.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.shared.heads.lock().unwrap().clone()
     }
@@ -95,15 +105,16 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Sha
 
 /// One request, one answer, and the end of the connection.
 async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared) -> io::Result<()> {
-    let head = read_request(&mut stream).await?;
+    let (head, request) = read_request(&mut stream).await?;
+    shared.requests.lock().unwrap().push(request);
     shared.heads.lock().unwrap().push(head.clone());
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
     answer(&mut stream, &path, shared).await?;
     stream.shutdown().await
 }
 
-/// The head of the request, its body read and forgotten.
-async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
+/// The head of the request, in lower case, and all of it as it came.
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(String, String)> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -121,7 +132,7 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Strin
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    Ok(head)
+    Ok((head, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 async fn answer(
