@@ -1,4 +1,8 @@
 //! The line over its real listener, with the `static` component behind it.
 
 mod bounds;
+mod commands;
+mod leaving;
 mod reads;
+mod targets;
+mod telemetry;
