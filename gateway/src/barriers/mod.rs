@@ -61,6 +61,15 @@ impl BarrierError {
         }
     }
 
+    /// Whether it may be durable all the same: then the stricter state is in force.
+    #[must_use]
+    pub fn leaves_doubt(&self) -> bool {
+        match self {
+            Self::TooFarAhead => false,
+            Self::Store(cause) => cause.leaves_doubt(),
+        }
+    }
+
     /// The stable code in audit records.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -112,12 +121,25 @@ impl DurableBarriers {
     /// [`BarrierError::TooFarAhead`], and [`BarrierError::Store`]: then it may be in force or not
     /// after the next start, and is until then.
     pub async fn raise(&self, scope: Scope, epoch: Timestamp) -> Result<Timestamp, BarrierError> {
+        self.raise_with(scope, epoch, Transaction::new()).await
+    }
+
+    /// As [`DurableBarriers::raise`], with what has to become durable in the same step: the order to
+    /// end what the epoch stands against.
+    ///
+    /// # Errors
+    /// As [`DurableBarriers::raise`].
+    pub async fn raise_with(
+        &self,
+        scope: Scope,
+        epoch: Timestamp,
+        beside: Transaction,
+    ) -> Result<Timestamp, BarrierError> {
         if epoch > self.clock.now().plus(MAX_AHEAD) {
             return Err(BarrierError::TooFarAhead);
         }
         let _one_at_a_time = self.changes.lock().await;
-        let key = Namespace::Epoch.key(epoch_tail(&scope));
-        let written = self.write_epoch(&key, &scope, epoch).await;
+        let written = self.write_epoch(&scope, epoch, &beside).await;
         let raised = written.as_ref().copied().unwrap_or(epoch);
         if written.as_ref().err().is_none_or(StoreError::leaves_doubt) {
             self.change(|barriers| barriers.raise(scope, raised));
@@ -130,11 +152,24 @@ impl DurableBarriers {
     /// # Errors
     /// [`BarrierError::Store`]: then it may be in force or not after the next start, and is until then.
     pub async fn lock(&self, locked: Locked, by: &str, reason: &str) -> Result<(), BarrierError> {
+        self.lock_with(locked, (by, reason), Transaction::new()).await
+    }
+
+    /// As [`DurableBarriers::lock`], with what has to become durable in the same step.
+    ///
+    /// # Errors
+    /// As [`DurableBarriers::lock`].
+    pub async fn lock_with(
+        &self,
+        locked: Locked,
+        (by, reason): (&str, &str),
+        beside: Transaction,
+    ) -> Result<(), BarrierError> {
         let since = self.clock.now();
         let lock = Lock { since, by: by.to_owned(), reason: reason.to_owned() };
         let _one_at_a_time = self.changes.lock().await;
         let record = LockRecord { whom: Whom::from(&locked), lock: lock.clone() };
-        let write = Transaction::new().put(lock_key(&locked), encode(&record)?);
+        let write = beside.put(lock_key(&locked), encode(&record)?);
         let written = self.store.commit(write).await;
         if written.as_ref().err().is_none_or(StoreError::leaves_doubt) {
             self.change(|barriers| barriers.lock(locked, lock));
@@ -166,17 +201,18 @@ impl DurableBarriers {
 
     async fn write_epoch(
         &self,
-        key: &Key,
         scope: &Scope,
         epoch: Timestamp,
+        beside: &Transaction,
     ) -> Result<Timestamp, StoreError> {
+        let key = Namespace::Epoch.key(epoch_tail(scope));
         let mut conflict = StoreError::Closed;
         for _ in 0..TRIES {
-            let before = self.store.get(key).await?;
+            let before = self.store.get(&key).await?;
             let stored = before.as_deref().map(decode::<EpochRecord>).transpose()?;
             let raised = stored.map_or(epoch, |record| record.epoch.max(epoch));
             let record = EpochRecord { whom: Whom::of(scope), epoch: raised };
-            let write = Transaction::new().expect_unchanged(key.clone(), before);
+            let write = beside.clone().expect_unchanged(key.clone(), before);
             match self.store.commit(write.put(key.clone(), encode(&record)?)).await {
                 Err(error @ StoreError::Conflict(_)) => conflict = error,
                 settled => return settled.map(|()| raised),

@@ -203,3 +203,26 @@ async fn a_proof_that_lives_too_long_or_cannot_be_remembered_is_refused() {
     let refused = doubtful.remember(&issuer(), &[1; 32], at(60)).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Unavailable);
 }
+
+#[tokio::test]
+async fn what_goes_with_a_barrier_is_written_with_it_or_not_at_all() {
+    let directory = TempDir::new().unwrap();
+    let store = store(&directory);
+    let barriers = DurableBarriers::open(store.clone(), clock()).await.unwrap();
+    let order = |n: u8| Namespace::LeaseOrder.key([n; 16]);
+    let beside = |n: u8| Transaction::new().put(order(n), vec![n]);
+    barriers.raise_with(Scope::Global, at(0), beside(1)).await.unwrap();
+    let me = Locked::Principal(identity("me"));
+    barriers.lock_with(me.clone(), ("uid:0", "x"), beside(2)).await.unwrap();
+    assert_eq!(store.get(&order(1)).await.unwrap(), Some(vec![1]));
+    assert_eq!(store.get(&order(2)).await.unwrap(), Some(vec![2]));
+
+    let refused = Transaction::new().expect_absent(order(1)).put(order(3), vec![3]);
+    let other = Locked::Principal(identity("other"));
+    barriers.lock_with(other.clone(), ("uid:0", "x"), refused.clone()).await.unwrap_err();
+    barriers.raise_with(Scope::Issuer(issuer()), at(0), refused).await.unwrap_err();
+    let far = at(0).plus(MAX_AHEAD).plus(Duration::from_secs(1));
+    barriers.raise_with(Scope::Global, far, beside(3)).await.unwrap_err();
+    assert_eq!(store.get(&order(3)).await.unwrap(), None);
+    assert!(barriers.snapshot().lock_of(&other).is_none());
+}
