@@ -43,7 +43,7 @@ struct Raw<'a> {
 }
 
 /// A text that goes from the parser into a [`Secret`] without a copy that nobody wipes.
-struct Text(Secret);
+pub(crate) struct Text(pub(crate) Secret);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -83,11 +83,11 @@ impl SecretAnswer {
 }
 
 /// The place of a JSON error. Its text may quote the secret.
-fn shape(error: &serde_json::Error) -> String {
+pub(crate) fn shape(error: &serde_json::Error) -> String {
     format!("it is not the expected JSON at line {}, column {}", error.line(), error.column())
 }
 
-fn field_value(field: &RawValue) -> Secret {
+pub(crate) fn field_value(field: &RawValue) -> Secret {
     match serde_json::from_str::<Text>(field.get()) {
         Ok(text) => text.0,
         Err(_) => Secret::new(field.get().as_bytes().to_vec()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use rustls::ClientConfig;
 use symbolon_core::ask::Version;
@@ -61,20 +61,46 @@ impl Gateway {
         path: &SecretPath,
         version: Option<&Version>,
     ) -> Result<SecretAnswer, ClientError> {
-        let prefix = self.url.path().trim_end_matches('/');
         let query =
             version.map(|version| format!("?version={}", version.as_str())).unwrap_or_default();
-        let target = format!("{prefix}/v1/secrets/{backend}/{path}{query}");
-        let answer = over_tcp(&self.place(), self.request(&target, token)?).await?;
+        let target = self.below(&format!("/v1/secrets/{backend}/{path}{query}"));
+        let answer = self.call(Method::GET, &target, token, Full::default()).await?;
+        SecretAnswer::parse(&answer).map_err(|reason| self.not_understood(reason))
+    }
+
+    /// Calls the native face below the gateway's URL, and answers the body of a success.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        target: &str,
+        token: &Secret,
+        body: Full<Bytes>,
+    ) -> Result<Bytes, ClientError> {
+        let request = self.request(method, target, token, body)?;
+        let answer = over_tcp(&self.place(), request).await?;
         if !answer.status().is_success() {
             let problem = Problem::of(answer.status().as_u16(), answer.body());
             return Err(ClientError::Refused(problem));
         }
-        SecretAnswer::parse(answer.body())
-            .map_err(|reason| ClientError::Answer { place: self.url.to_string(), reason })
+        Ok(answer.into_body())
     }
 
-    fn request(&self, target: &str, token: &Secret) -> Result<Request<Full<Bytes>>, ClientError> {
+    /// `path` below the gateway's own path.
+    pub(crate) fn below(&self, path: &str) -> String {
+        format!("{}{path}", self.url.path().trim_end_matches('/'))
+    }
+
+    pub(crate) fn not_understood(&self, reason: String) -> ClientError {
+        ClientError::Answer { place: self.url.to_string(), reason }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        target: &str,
+        token: &Secret,
+        body: Full<Bytes>,
+    ) -> Result<Request<Full<Bytes>>, ClientError> {
         let unusable = |reason| ClientError::Url { url: self.url.to_string(), reason };
         let mut line = b"Bearer ".to_vec();
         line.extend_from_slice(token.expose());
@@ -82,11 +108,13 @@ impl Gateway {
             .map_err(|_| unusable("the token does not fit a header"))?;
         authorization.set_sensitive(true);
         let origin = self.url.origin().ascii_serialization();
-        Request::get(format!("{origin}{target}"))
+        Request::builder()
+            .method(method)
+            .uri(format!("{origin}{target}"))
             .header(header::HOST, self.authority())
             .header(header::AUTHORIZATION, authorization)
             .header(header::ACCEPT, "application/json")
-            .body(Full::default())
+            .body(body)
             .map_err(|_| unusable("it makes no valid request"))
     }
 

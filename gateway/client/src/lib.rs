@@ -1,6 +1,6 @@
 //! Symbolon's API client: the workload's side of the gateway, and the operator's.
 //!
-//! [`Gateway`] asks the native face for secrets with a platform token; [`Admin`] speaks to the
+//! [`Gateway`] asks the native face for secrets and credentials with a platform token; [`Admin`] speaks to the
 //! admin socket of a gateway on the same machine. Both make one connection a call: what needs a pool
 //! keeps one, this does not.
 //!
@@ -15,6 +15,7 @@ mod answer;
 mod error;
 mod gateway;
 mod identity;
+mod leases;
 mod roots;
 mod transport;
 
@@ -23,4 +24,5 @@ pub use answer::SecretAnswer;
 pub use error::{ClientError, Problem};
 pub use gateway::Gateway;
 pub use identity::{IdentityError, KUBERNETES_TOKEN, TokenSource};
+pub use leases::{CredentialAnswer, Lease, Leases};
 pub use roots::Roots;
