@@ -23,6 +23,7 @@
 //! leases there are.
 
 mod browse;
+mod counts;
 mod ends;
 mod error;
 mod hold;
@@ -30,6 +31,7 @@ mod lane;
 mod ledger;
 mod orders;
 mod reaper;
+mod report;
 mod reservation;
 mod seal;
 mod view;
@@ -39,6 +41,7 @@ mod write;
 mod tests;
 
 pub use browse::{After, Filter, LeasePage};
+pub use counts::Counts;
 pub use ends::{BoxFuture, EndError, Ended, Ending, Ends, Unwatched, Watch};
 pub use error::LedgerError;
 pub use hold::{Boot, Hold, HoldError, LONGEST_GAP, Reason};
@@ -46,6 +49,7 @@ pub use lane::LaneStatus;
 pub use ledger::{Ledger, Parts};
 pub use orders::Draft;
 pub use reaper::Reaper;
+pub use report::{Overdue, Report, Tally};
 pub use reservation::{Agreed, Limits, Reservation};
 pub use seal::HandleSeal;
 pub use view::LeaseView;

@@ -156,6 +156,14 @@ impl SledStore {
         self.trees.db.size_on_disk().map_err(|e| StoreError::Poisoned(e.to_string().into()))
     }
 
+    /// The value under `key`, read on this very thread: for an instrument that is asked now and then,
+    /// and may be told nothing.
+    #[must_use]
+    pub fn glance(&self, key: &Key) -> Option<Vec<u8>> {
+        let found = self.trees.of(key.namespace().tree()).get(key.encoded()).ok()?;
+        found.map(|value| value.to_vec())
+    }
+
     async fn enqueue(&self, transaction: Transaction) -> Result<(), StoreError> {
         let (answer, outcome) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;

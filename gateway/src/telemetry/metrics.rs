@@ -8,6 +8,7 @@ use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
 use super::SpanCounts;
+use super::leases::Revocations;
 
 /// Upper bounds of the duration histograms, in seconds: from a decision in microseconds to a backend
 /// that needs all of its time.
@@ -37,6 +38,7 @@ pub struct Metrics {
     key_fetches: Counter<u64>,
     replays: Counter<u64>,
     egress: Histogram<f64>,
+    pub(super) revocations: Revocations,
 }
 
 fn seconds(meter: &Meter, name: &'static str, description: &'static str) -> Histogram<f64> {
@@ -89,6 +91,7 @@ impl Metrics {
                 "{assertion}",
                 "One-shot assertions shown again",
             ),
+            revocations: Revocations::new(&meter),
         }
     }
 

@@ -12,6 +12,7 @@
 //! a library (those of the exporter's own requests among them, which would never end), and no line of
 //! the log, where plugins' words are.
 
+mod leases;
 mod metrics;
 mod observed;
 mod otlp;
