@@ -99,7 +99,7 @@ impl Durations {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of leases are far below 2^52")]
+/// Counts of leases are far below what a float holds exactly.
 fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
