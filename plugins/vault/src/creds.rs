@@ -117,10 +117,15 @@ pub(crate) fn renewed(
     Ok(now.saturating_add(lasts).min(token_ends_at))
 }
 
-/// A lease that the server does not know is revoked: it answers 204 of it.
+/// A lease that the server does not know is revoked: it answers 204 of it. 400 is what it says when
+/// its engine failed, a database that refuses to drop the user, say (seen on OpenBao 2.7).
 pub(crate) fn revoked(answer: &Response) -> Result<(), Error> {
     match answer.status {
         200 | 204 => Ok(()),
+        400 => {
+            Err(Error::unavailable("revocation_failed", "the server could not end the credential")
+                .status(400))
+        }
         _ => Err(refusal::of(answer)),
     }
 }

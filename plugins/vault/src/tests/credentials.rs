@@ -102,7 +102,9 @@ fn what_the_server_does_not_know_is_gone() {
     for status in [200, 204] {
         assert!(creds::revoked(&answer(status, "")).is_ok());
     }
-    assert_eq!(creds::revoked(&answer(500, "")).expect_err("failed").code, "server_failed");
+    for (status, code) in [(400, "revocation_failed"), (500, "server_failed")] {
+        assert_eq!(creds::revoked(&answer(status, "")).expect_err("failed").code, code);
+    }
     for (status, state) in [(200, State::Usable), (400, State::Gone), (404, State::Gone)] {
         assert_eq!(creds::state(&answer(status, "{}")).expect("a state"), state);
     }
