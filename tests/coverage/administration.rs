@@ -19,11 +19,53 @@ fn body(operation: &str) -> &'static str {
     match operation {
         "lock" | "unlock" | "revoke-sessions" => r#"{"principal":"test/bob"}"#,
         "audit.hash" => r#"{"value":"a"}"#,
+        "lease.revoke" => r#"{"scope":"demo/"}"#,
+        "lease.force" => r#"{"reason":"it is gone"}"#,
         _ => "",
     }
 }
 
-const CHANGING: [&str; 5] = ["reload", "lock", "unlock", "revoke-sessions", "keys.rotate"];
+/// A path of the route that names something.
+fn named(path: &str) -> String {
+    path.replace("{lease}", "01JBX7K2M9P4QRSTVWXYZ01234").replace("{backend}", "demo")
+}
+
+/// What a gateway answers that has no leases, and no backend that issues.
+fn expected(operation: &str) -> (u16, &'static str) {
+    match operation {
+        "lease.show" | "lease.renew" | "lease.force" => (400, "lease_unknown"),
+        "backend.reconcile" => (404, "plugin_lacks_interface"),
+        "backend.rotate-root" => (400, "not_rotatable"),
+        _ => (200, "done"),
+    }
+}
+
+const CHANGING: [&str; 10] = [
+    "reload",
+    "lock",
+    "unlock",
+    "revoke-sessions",
+    "keys.rotate",
+    "lease.revoke",
+    "lease.renew",
+    "lease.force",
+    "lease.resume",
+    "backend.rotate-root",
+];
+
+const WITH_OBJECT: [&str; 11] = [
+    "lock",
+    "unlock",
+    "revoke-sessions",
+    "lease.ls",
+    "lease.show",
+    "lease.renew",
+    "lease.revoke",
+    "lease.force",
+    "backend.probe",
+    "backend.reconcile",
+    "backend.rotate-root",
+];
 
 fn events(gateway: &Gateway, operation: &str) -> Vec<Value> {
     let lines = gateway.audit().into_iter();
@@ -40,7 +82,7 @@ async fn every_operation_that_policy_forbids_is_denied_and_recorded() {
     let gateway = Gateway::start(setup).await;
     let before = admin_state(&gateway);
     for (method, path, name) in ROUTES {
-        let reply = admin(&gateway, method, path, body(name)).await;
+        let reply = admin(&gateway, method, &named(path), body(name)).await;
         assert_eq!((reply.status, reply.code()), (403, "denied".to_owned()), "{name}");
         let events = events(&gateway, name);
         assert_eq!(events.len(), 1, "{name}: {events:?}");
@@ -65,17 +107,18 @@ fn admin_state(gateway: &Gateway) -> (Vec<String>, usize) {
 async fn every_operation_is_recorded_and_those_that_change_something_also_before() {
     let gateway = Gateway::start(Setup { blocks: DEMO.to_owned(), ..Setup::default() }).await;
     for (method, path, name) in ROUTES {
-        let reply = admin(&gateway, method, path, body(name)).await;
-        assert_eq!(reply.status, 200, "{name}: {:?}", reply.json());
+        let reply = admin(&gateway, method, &named(path), body(name)).await;
+        let (status, code) = expected(name);
+        assert_eq!(reply.status, status, "{name}: {:?}", reply.json());
         let events = events(&gateway, name);
         let codes: Vec<_> = events.iter().map(|event| event["code"].clone()).collect();
         match CHANGING.contains(&name) {
-            true => assert_eq!(codes, [json!("begun"), json!("done")], "{name}"),
-            false => assert_eq!(codes, [json!("done")], "{name}"),
+            true => assert_eq!(codes, [json!("begun"), json!(code)], "{name}"),
+            false => assert_eq!(codes, [json!(code)], "{name}"),
         }
-        assert!(events.iter().all(|event| event["outcome"] == "allow"), "{name}");
-        let has_object = ["lock", "unlock", "revoke-sessions"].contains(&name);
-        assert_eq!(events[0].get("object").is_some(), has_object, "{name}");
+        let outcome = if status == 200 { "allow" } else { "error" };
+        assert_eq!(events.last().map(|event| event["outcome"].clone()), Some(json!(outcome)));
+        assert_eq!(events[0].get("object").is_some(), WITH_OBJECT.contains(&name), "{name}");
     }
     // The value whose hash was asked for is on no line.
     let text = json!(events(&gateway, "audit.hash")).to_string();

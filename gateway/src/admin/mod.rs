@@ -10,6 +10,8 @@
 //! INVARIANT: the socket is made in mode 0600 by way of a private directory entry; an operation runs
 //! only with an [`AdminPermit`] in hand; what a caller wrote stands in the log bounded and escaped.
 
+pub mod backends;
+pub mod leases;
 mod socket;
 
 use std::collections::BTreeMap;
@@ -62,6 +64,10 @@ pub enum Operation {
     HashValue(String),
     /// The head of the audit chain that the store remembers.
     AuditAnchor,
+    /// Something about leases.
+    Leases(leases::Verb),
+    /// Something about one backend.
+    Backend(backends::Verb),
 }
 
 /// To whom an operation applies.
@@ -102,6 +108,8 @@ impl Operation {
             Self::RotateKeys => "keys.rotate",
             Self::HashValue(_) => "audit.hash",
             Self::AuditAnchor => "audit.anchor",
+            Self::Leases(verb) => verb.name(),
+            Self::Backend(verb) => verb.name(),
         }
     }
 
@@ -112,6 +120,8 @@ impl Operation {
             Self::Lock(whom, _) | Self::Unlock(whom) | Self::RevokeSessions(whom) => {
                 Some(whom.to_string())
             }
+            Self::Leases(verb) => verb.object(),
+            Self::Backend(verb) => Some(verb.object()),
             Self::Status
             | Self::Reload
             | Self::Plugins
@@ -133,6 +143,8 @@ impl Operation {
             | Self::Unlock(_)
             | Self::RevokeSessions(_)
             | Self::RotateKeys => true,
+            Self::Leases(verb) => verb.changes(),
+            Self::Backend(verb) => verb.changes(),
             Self::Status
             | Self::Plugins
             | Self::Issuers
@@ -320,7 +332,9 @@ fn malformed(detail: &str) -> OperationError {
 }
 
 /// Method, path and name of every operation: what tests of every operation go through.
-pub const ROUTES: [(&str, &str, &str); 12] = [
+///
+/// `{lease}` and `{backend}` stand for an id and a name.
+pub const ROUTES: [(&str, &str, &str); 23] = [
     ("GET", "/v1/status", "status"),
     ("POST", "/v1/reload", "reload"),
     ("GET", "/v1/plugins", "plugin.ls"),
@@ -333,6 +347,17 @@ pub const ROUTES: [(&str, &str, &str); 12] = [
     ("POST", "/v1/keys:rotate", "keys.rotate"),
     ("GET", "/v1/audit/anchor", "audit.anchor"),
     ("POST", "/v1/audit:hash", "audit.hash"),
+    ("GET", "/v1/leases", "lease.ls"),
+    ("GET", "/v1/leases:status", "lease.status"),
+    ("GET", "/v1/leases:report", "lease.report"),
+    ("POST", "/v1/leases:revoke", "lease.revoke"),
+    ("POST", "/v1/leases:resume", "lease.resume"),
+    ("GET", "/v1/leases/{lease}", "lease.show"),
+    ("POST", "/v1/leases/{lease}/renew", "lease.renew"),
+    ("POST", "/v1/leases/{lease}/force", "lease.force"),
+    ("POST", "/v1/backends/{backend}/probe", "backend.probe"),
+    ("POST", "/v1/backends/{backend}/reconcile", "backend.reconcile"),
+    ("POST", "/v1/backends/{backend}/rotate-root", "backend.rotate-root"),
 ];
 
 /// Method and path to operation, as in [`ROUTES`].
@@ -340,6 +365,12 @@ fn parse(arrival: &Arrival) -> Result<Operation, OperationError> {
     let (method, path) = (&arrival.head.method, arrival.head.uri.path());
     let get = *method == Method::GET;
     let post = *method == Method::POST;
+    if let Some(rest) = path.strip_prefix(leases::PATH) {
+        return leases::parse(arrival, rest).map(Operation::Leases);
+    }
+    if let Some(rest) = path.strip_prefix(backends::PATH) {
+        return backends::parse(arrival, rest).map(Operation::Backend);
+    }
     match path {
         "/v1/status" if get => Ok(Operation::Status),
         "/v1/reload" if post => Ok(Operation::Reload),
@@ -361,12 +392,13 @@ fn parse(arrival: &Arrival) -> Result<Operation, OperationError> {
             let body: HashBody = body(&arrival.body)?;
             Ok(Operation::HashValue(body.value))
         }
-        _ => Err(OperationError {
-            kind: Kind::NoRoute,
-            code: "no_route",
-            detail: "no such operation".to_owned(),
-        }),
+        _ => Err(no_route()),
     }
+}
+
+fn no_route() -> OperationError {
+    let detail = "no such operation".to_owned();
+    OperationError { kind: Kind::NoRoute, code: "no_route", detail }
 }
 
 /// Longest reason given for a lock.
@@ -393,7 +425,7 @@ struct WhomBody {
     reason: String,
 }
 
-fn body<T: for<'de> Deserialize<'de>>(bytes: &Bytes) -> Result<T, OperationError> {
+fn body<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, OperationError> {
     serde_json::from_slice(bytes).map_err(|error| malformed(&error.to_string()))
 }
 
@@ -504,9 +536,13 @@ mod tests {
             let body = match name {
                 "lock" | "unlock" | "revoke-sessions" => r#"{"issuer":"ci"}"#,
                 "audit.hash" => r#"{"value":"a"}"#,
+                "lease.revoke" => r#"{"scope":"db/"}"#,
+                "lease.force" => r#"{"reason":"gone"}"#,
                 _ => "",
             };
-            let operation = parsed(method, path, body).unwrap();
+            let named = path.replace("{lease}", "01JBX7K2M9P4QRSTVWXYZ01234");
+            let named = named.replace("{backend}", "db");
+            let operation = parsed(method, &named, body).unwrap();
             assert_eq!(operation.name(), name, "{method} {path}");
         }
     }

@@ -20,7 +20,7 @@ use crate::audit::{AnchorError, Anchors, Journal, Parts as JournalParts};
 use crate::barriers::{DurableBarriers, OnceSet};
 use crate::config::{self, Config, SecretRef};
 use crate::keyring::{self, Keyring};
-use crate::lease::{Boot, HandleSeal, Hold, Ledger, Parts, Reason, Unwatched};
+use crate::lease::{Boot, HandleSeal, Hold, Ledger, Parts, Reason};
 use crate::seal::{Seal, Source};
 use crate::store::{Key, Namespace, Options, SledStore, Store, Transaction};
 use crate::telemetry::{LogFormat, Metrics, Settings as TelemetrySettings, Telemetry};
@@ -79,7 +79,9 @@ impl Foundation {
         let barriers = DurableBarriers::open(store.clone(), clock.clone()).await?;
         let replays = OnceSet::open(store.clone(), clock.clone()).await?;
         let ids = Arc::new(Ids::default());
-        let leases = open_leases(config, store.clone(), (clock.clone(), ids.clone())).await?;
+        let watch = telemetry.metrics();
+        let leases =
+            open_leases(config, store.clone(), (clock.clone(), ids.clone(), watch)).await?;
         if leases.hold().reason() == Some(Reason::Restored) {
             // Who was locked or logged out after the backup was made does not get back in.
             barriers.raise(Scope::Global, clock.now()).await?;
@@ -145,13 +147,13 @@ pub(super) async fn open_store(
 async fn open_leases(
     config: &Config,
     store: Arc<SledStore>,
-    (clock, ids): (Arc<dyn Clock>, Arc<Ids>),
+    (clock, ids, watch): (Arc<dyn Clock>, Arc<Ids>, Arc<Metrics>),
 ) -> Result<Ledger, StartError> {
     let mut witness = config.store.path.clone().into_os_string();
     witness.push(".witness");
     let time = (&*clock, Boot::read());
     let hold = Hold::assess(store.as_ref(), PathBuf::from(witness), time).await?;
-    let parts = Parts { store, clock, ids, watch: Arc::new(Unwatched) };
+    let parts = Parts { store, clock, ids, watch };
     Ok(Ledger::open(parts, hold).await?)
 }
 

@@ -8,10 +8,12 @@ mod backends;
 pub mod demo;
 pub mod dev;
 pub mod foundation;
+mod leases;
 pub mod offline;
 mod operate;
 mod otlp;
 pub mod plugins;
+mod reconcile;
 mod serving;
 mod signals;
 pub mod world;
@@ -217,6 +219,7 @@ impl App {
             stop: CancellationToken::new(),
         });
         app.adopt(&mut *app.keys.lock().await, keys);
+        app.observe_leases();
         app.start_chores();
         Ok(app)
     }

@@ -52,6 +52,8 @@ impl Operator for App {
             Operation::RotateKeys => self.rotate_keys().await,
             Operation::AuditAnchor => self.audit_anchor().await,
             Operation::HashValue(value) => Ok(plain(self.hashes(value.as_bytes()))),
+            Operation::Leases(verb) => Box::pin(self.on_leases(verb)).await,
+            Operation::Backend(verb) => Box::pin(self.on_backend(verb)).await,
         }
     }
 }
@@ -94,6 +96,7 @@ impl App {
             "policy_bundle": world.bundle.digest(),
             "backends": entries.len(),
             "degraded": self.degraded(),
+            "leases": self.lease_summary(),
             "keys": keys,
         })
     }
@@ -251,7 +254,7 @@ impl App {
     async fn lock(&self, whom: &Whom, by: &str, reason: &str) -> Result<Answer, OperationError> {
         let locked = locked(whom)?;
         self.check_known(whom)?;
-        let done = self.foundation.barriers.lock(locked, by, reason).await;
+        let done = self.lock_and_end(locked, (by, reason)).await;
         done.map_err(|error| failed(&error, error.code()))?;
         let details = BTreeMap::from([("reason", reason.to_owned())]);
         Ok(Answer::Json(json!({ "whom": whom.to_string(), "locked": true }), details))
@@ -287,7 +290,7 @@ impl App {
             Whom::Everybody => Scope::Global,
         };
         let now = self.foundation.clock.now();
-        let done = self.foundation.barriers.raise(scope, now).await;
+        let done = self.raise_and_end(scope, now).await;
         let epoch = done.map_err(|error| failed(&error, error.code()))?;
         Ok(plain(json!({ "whom": whom.to_string(), "issued_until": epoch.to_string() })))
     }

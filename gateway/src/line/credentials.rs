@@ -200,8 +200,11 @@ impl Line {
             Action::Renew => self.renew(world, (permit, lease), context).await?,
             Action::Revoke => {
                 kill::reach(Point::BeforeRevoke);
+                let begun = self.clock.elapsed();
                 let lease = self.leases.revoke(lease.id, Cause::Owner).await?;
                 kill::reach(Point::AfterRevokeIntent);
+                let took = self.clock.elapsed().saturating_sub(begun);
+                self.metrics.revocation_in_force(lease.backend.as_str(), Cause::Owner, took);
                 lease
             }
             Action::List => lease,
