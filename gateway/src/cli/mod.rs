@@ -5,13 +5,19 @@
 //! 64 the configuration has faults.
 
 mod audit;
+mod backend;
 mod check;
+mod confirm;
+mod credential;
+mod face;
 mod failure;
 mod issuer;
+mod lease;
 mod output;
 mod plugin;
 mod policy;
 mod remote;
+mod report;
 mod secret;
 mod serve;
 
@@ -33,7 +39,8 @@ use self::output::Form;
   symbolon dev                                  a whole gateway to try, with a token and a curl line
   symbolon check --config symbolon.toml         every fault of a configuration, with its place
   symbolon serve --config symbolon.toml
-  symbolon secret get kv prod/db --field password")]
+  symbolon secret get kv prod/db --field password
+  symbolon credential get db reader --ttl 10m")]
 pub struct Cli {
     /// How results are shown
     #[arg(long, short, global = true, value_enum, value_name = "FORM")]
@@ -81,13 +88,27 @@ enum Command {
     /// Read secrets, as a workload
     #[command(subcommand)]
     Secret(secret::Command),
+    /// Credentials that end, as a workload
+    #[command(subcommand)]
+    Credential(credential::Command),
+    /// Leases: everything issued that must end
+    #[command(subcommand)]
+    Lease(lease::Command),
+    /// Reports from what the gateway remembers
+    #[command(subcommand)]
+    Report(report::Command),
     /// Components
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// One backend: probe it, compare it with the ledger, replace the gateway's login there
+    #[command(subcommand)]
+    Backend(backend::Command),
     /// Issuers, and the gateway as one
     #[command(subcommand)]
     Issuer(issuer::Command),
     /// Refuse a principal or an issuer until it is unlocked; without arguments, show the locks
+    ///
+    /// The leases of who is locked end with the lock, and do not come back when it is undone.
     #[command(after_help = "Examples:
   symbolon lock
   symbolon lock --principal ci/repo:acme/pay
@@ -97,7 +118,7 @@ enum Command {
     #[command(after_help = "Examples:
   symbolon unlock --principal ci/repo:acme/pay")]
     Unlock(remote::WhomArgs),
-    /// Refuse everything that was issued until now
+    /// Refuse everything that was issued until now, and end the leases of whom it concerns
     #[command(after_help = "Examples:
   symbolon revoke-sessions --principal ci/repo:acme/pay
   symbolon revoke-sessions --everybody")]
@@ -165,7 +186,11 @@ impl Command {
             Self::Status(args) => remote::status(&args, shown).await,
             Self::Metrics(args) => remote::metrics(&args).await,
             Self::Secret(command) => secret::run(command, form).await,
+            Self::Credential(command) => credential::run(command, form).await,
+            Self::Lease(command) => lease::run(command, shown).await,
+            Self::Report(command) => report::run(command, shown).await,
             Self::Plugin(command) => plugin::run(command, shown).await,
+            Self::Backend(command) => backend::run(command, shown).await,
             Self::Issuer(command) => issuer::run(command, shown).await,
             Self::Lock(args) => remote::lock(&args, shown).await,
             Self::Unlock(args) => remote::unlock(&args, shown).await,

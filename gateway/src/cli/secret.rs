@@ -1,15 +1,13 @@
 //! `symbolon secret get`: a read, as a workload makes it.
 
-use std::path::PathBuf;
-
-use symbolon_client::{Gateway, Roots, SecretAnswer, TokenSource};
+use symbolon_client::SecretAnswer;
 use symbolon_core::ask::Version;
 use symbolon_core::id::BackendName;
 use symbolon_core::path::SecretPath;
 
+use super::face::FaceArgs;
 use super::failure::Failure;
 use super::output::{self, Form};
-use crate::config::variable;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -38,15 +36,8 @@ pub(super) struct GetArgs {
     /// Only this version, where the backend has versions
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
-    /// The gateway's URL [default: SYMBOLON_URL]
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// A file with the platform token
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// Certificate authorities of the gateway, PEM [default: the system's]
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    face: FaceArgs,
 }
 
 pub(super) async fn run(command: Command, form: Option<Form>) -> Result<(), Failure> {
@@ -59,11 +50,7 @@ async fn get(args: GetArgs, form: Option<Form>) -> Result<(), Failure> {
     let path = SecretPath::parse(&args.path).map_err(|error| Failure::of(&error))?;
     let version = args.version.as_deref().map(Version::parse).transpose();
     let version = version.map_err(|error| Failure::of(&error))?;
-    let url = args.url.or_else(|| variable("SYMBOLON_URL")).ok_or_else(|| {
-        Failure::new("no gateway was named").with_help("give --url, or set SYMBOLON_URL")
-    })?;
-    let gateway = Gateway::at(&url, &args.ca.map_or(Roots::System, Roots::File))?;
-    let token = TokenSource::discover(args.token_file, variable)?.read()?;
+    let (gateway, token) = args.face.open()?;
     let answer = gateway.read_secret(&token, &args.backend, &path, version.as_ref()).await?;
     match (args.field, form) {
         (Some(field), _) => show_field(&answer, &field),
@@ -73,13 +60,18 @@ async fn get(args: GetArgs, form: Option<Form>) -> Result<(), Failure> {
 }
 
 fn show_field(answer: &SecretAnswer, field: &str) -> Result<(), Failure> {
-    if let Some(value) = answer.fields.get(field) {
-        return output::bytes(value.expose());
+    match answer.fields.get(field) {
+        Some(value) => output::bytes(value.expose()),
+        None => Err(no_field(field, answer.fields.keys())),
     }
-    let names: Vec<&str> = answer.fields.keys().map(String::as_str).collect();
+}
+
+/// What there is instead.
+pub(super) fn no_field<'a>(field: &str, names: impl Iterator<Item = &'a String>) -> Failure {
+    let names: Vec<&str> = names.map(String::as_str).collect();
     let help = match names.is_empty() {
         true => "it has no fields; leave --field out".to_owned(),
         false => format!("its fields: {}", names.join(", ")),
     };
-    Err(Failure::new(format!("the secret has no field `{field}`")).with_help(help))
+    Failure::new(format!("there is no field `{field}`")).with_help(help)
 }
