@@ -3,6 +3,7 @@
 mod bounds;
 mod commands;
 mod leaving;
+mod pages;
 mod reads;
 mod targets;
 mod telemetry;

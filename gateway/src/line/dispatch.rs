@@ -91,6 +91,9 @@ pub enum Undelivered {
     /// Nothing on this gateway delivers this kind of thing.
     #[error("nothing delivers this kind of thing")]
     Unsupported,
+    /// A listing was to go on where no listing of the same folder for the same principal ended.
+    #[error("the continuation is not of this listing")]
+    Continuation,
 }
 
 impl Undelivered {
@@ -101,6 +104,7 @@ impl Undelivered {
             Self::Catalog(error) => error.kind(),
             Self::Call(error) => error.kind(),
             Self::Unsupported => Kind::NoRoute,
+            Self::Continuation => Kind::Malformed,
         }
     }
 
@@ -111,6 +115,7 @@ impl Undelivered {
             Self::Catalog(error) => error.code(),
             Self::Call(error) => error.code(),
             Self::Unsupported => "unsupported",
+            Self::Continuation => "continuation",
         }
     }
 }
@@ -192,7 +197,7 @@ pub(super) fn log(context: &CallContext, backend: &str, error: &Undelivered) {
     let request_id = context.request_id;
     let fault = match error {
         Undelivered::Call(error) => error.fault(),
-        Undelivered::Catalog(_) | Undelivered::Unsupported => None,
+        Undelivered::Catalog(_) | Undelivered::Unsupported | Undelivered::Continuation => None,
     };
     let (plugin_code, plugin_message) =
         fault.map_or(("", ""), |fault| (fault.code.as_str(), fault.message.as_str()));

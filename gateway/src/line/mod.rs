@@ -18,6 +18,7 @@
 
 pub mod ask;
 pub mod authenticate;
+mod continuation;
 pub mod credentials;
 pub mod discovery;
 pub mod dispatch;
@@ -360,8 +361,10 @@ impl Line {
         if permit.ask().action == Action::Issue {
             return Box::pin(self.issue(world, permit, context).instrument(span)).await;
         }
-        let dispatched = world.dispatcher.dispatch(permit, page, context).instrument(span).await;
-        Ok(dispatched?)
+        let key = self.keyring.code_mac_key();
+        let page = continuation::open(&key, permit, page)?;
+        let dispatched = world.dispatcher.dispatch(permit, &page, context).instrument(span).await;
+        Ok(continuation::seal(&key, permit, dispatched?))
     }
 
     /// Ends what was issued and cannot be answered for.

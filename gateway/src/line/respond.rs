@@ -302,7 +302,7 @@ struct ListingView<'a> {
     folder: String,
     names: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    next: Option<&'a str>,
 }
 
 fn listing_view<'a>(
@@ -320,8 +320,7 @@ fn listing_view<'a>(
         | Resource::Leases
         | Resource::Gateway => String::new(),
     };
-    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let next = listing.next.as_ref().map(|next| engine.encode(next));
+    let next = listing.next.as_deref();
     ListingView { backend: backend.map(BackendName::as_str), folder, names: &listing.names, next }
 }
 
