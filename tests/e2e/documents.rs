@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use serde_json::json;
-use symbolon_tests::harness::{Gateway, Setup};
+use symbolon_tests::harness::{Gateway, ORIGIN, Setup};
 
 use super::parts::{Bao, Web, free_port};
 
@@ -41,6 +41,27 @@ async fn the_discovery_listener_serves_two_documents_and_nothing_else() {
         let answer = outside.send(request).await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
     }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn both_listeners_serve_the_documents_below_the_path_of_the_issuer() {
+    let blocks = format!(
+        "[server.discovery]\nlisten = [\"127.0.0.1:{}\"]\n[issuer]\norigin = \"{ORIGIN}/tenants/a\"\n",
+        free_port()
+    );
+    let gateway = Gateway::start(Setup { blocks, ..Setup::default() }).await;
+    let outside = Web::plain(gateway.discovery.expect("a listener").port());
+    for path in DOCUMENTS {
+        let path = format!("/tenants/a{path}");
+        let (served, inside) = (outside.get(&path).await, gateway.get(&path, "").await);
+        assert_eq!((served.status(), inside.status), (StatusCode::OK, StatusCode::OK), "{path}");
+        assert_eq!(served.body(), &inside.body, "{path}");
+    }
+    let document = gateway.get("/tenants/a/.well-known/openid-configuration", "").await.json;
+    assert_eq!(document["issuer"], format!("{ORIGIN}/tenants/a"));
+    let keys = format!("{ORIGIN}/tenants/a/.well-known/jwks.json");
+    assert_eq!(document["jwks_uri"], keys);
     gateway.stop().await;
 }
 

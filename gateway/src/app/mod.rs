@@ -36,6 +36,7 @@ use self::world::{Built, KeptKeys};
 use crate::config::{Change, Config, Faults};
 use crate::lease::{Boot, Reaper};
 use crate::line::Line;
+use crate::line::ask::Published;
 use crate::line::limits::Buckets;
 use crate::time::Ids;
 
@@ -199,6 +200,7 @@ impl App {
             world: ArcSwap::from_pointee(world),
             journal: foundation.journal.clone(),
             keyring: foundation.keyring.clone(),
+            published: Published::below(config.assertions.origin.url().path()),
             leases: foundation.leases.clone(),
             handles: foundation.handles.clone(),
             refusals: Buckets::new(refusals, SOURCES, foundation.clock.clone()),

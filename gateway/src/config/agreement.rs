@@ -15,6 +15,7 @@ use super::{Config, SecretRef, spelling};
 /// Records what does not agree.
 pub(super) fn check(config: &Config, document: &Document<'_>) {
     issuers_are_distinct(config, document);
+    our_issuers_are_two(config, document);
     issuers_are_not_ourselves(config, document);
     discovery_needs_a_url(config, document);
     targets_exist(config, document);
@@ -31,6 +32,15 @@ fn issuers_are_distinct(config: &Config, document: &Document<'_>) {
             document
                 .fault(&format!("issuers.{alias}.issuer"), Problem::new(message).with_help(help));
         }
+    }
+}
+
+/// Two issuers with two key sets: under one name, one set would stand for both.
+fn our_issuers_are_two(config: &Config, document: &Document<'_>) {
+    if config.assertions.origin.url() == config.server.public_origin.url() {
+        let problem = Problem::new("is `server.public_origin`, the issuer of access tokens")
+            .with_help("add a path, such as `/assertions`, or use a host of its own");
+        document.fault("issuer.origin", problem);
     }
 }
 

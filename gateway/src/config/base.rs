@@ -238,8 +238,26 @@ impl Assertions {
 
 fn issuer_url(value: &Value<'_>) -> Result<Endpoint, Problem> {
     let endpoint = parse::endpoint(value)?;
-    match endpoint.url().query() {
+    if endpoint.url().query().is_some() {
+        return Err(Problem::new("an issuer URL has no query"));
+    }
+    let path = endpoint.url().path().trim_end_matches('/');
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let is_plain = |segment: &str| !segment.is_empty() && segment.bytes().all(allowed);
+    let mut segments = path.split('/').skip(1);
+    // A URL that is normalised on the way would not be the issuer of the assertions any more.
+    let after_host = endpoint.as_str().split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+    let written = after_host.map_or("", |(_, path)| path);
+    if !segments.clone().all(is_plain) || written != path.trim_start_matches('/') {
+        return Err(Problem::new("the path of an issuer URL is made of plain segments")
+            .with_help("use letters, digits and `-._~`; no `..`, `//` or `%`"));
+    }
+    match segments.next().filter(|first| TAKEN.contains(first)) {
         None => Ok(endpoint),
-        Some(_) => Err(Problem::new("an issuer URL has no query")),
+        Some(first) => Err(Problem::new(format!("`/{first}` is a path of the gateway's own"))
+            .with_help("use another path, such as `/assertions`, or a host of its own")),
     }
 }
+
+/// First segments of paths that mean something else.
+const TAKEN: [&str; 7] = [".well-known", "healthz", "metrics", "oauth2", "readyz", "v1", "vault"];

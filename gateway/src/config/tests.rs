@@ -217,6 +217,11 @@ fn what_does_not_agree_is_refused() {
         (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ bearer = \"env:T\", host = \"b.example\" }}\n"), "backends.kv.credentials.host: is not a host that `egress` grants"),
         (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ bearer = \"env:T\", basic = {{ user = \"u\", password = \"env:P\" }} }}\n"), "backends.kv.credentials: only one of `target`, `bearer`, `header`, `basic`, `sigv4` may be set"),
         ("[backends.kv]\nplugin = \"p\"\negress = [{ scheme = \"http\", host = \"a.example\", methods = [\"GET\"], addresses = [\"10.0.0.0/8\"] }]\n".to_owned(), "backends.kv.egress[0].scheme: plain http is only granted to loopback networks"),
+        ("[issuer]\norigin = \"https://gw.example.com\"\n".to_owned(), "issuer.origin: is `server.public_origin`, the issuer of access tokens"),
+        ("[issuer]\norigin = \"https://gw.example.com/v1/secrets/kv\"\n".to_owned(), "issuer.origin: `/v1` is a path of the gateway's own"),
+        ("[issuer]\norigin = \"https://gw.example.com/a/../b\"\n".to_owned(), "issuer.origin: the path of an issuer URL is made of plain segments"),
+        ("[issuer]\norigin = \"https://gw.example.com/a//b\"\n".to_owned(), "issuer.origin: the path of an issuer URL is made of plain segments"),
+        ("[issuer]\norigin = \"https://gw.example.com/a%2fb\"\n".to_owned(), "issuer.origin: the path of an issuer URL is made of plain segments"),
         ("[seal]\nkey = \"env:SEAL\"\n".to_owned(), "seal.key: the seal cannot come from the environment"),
         ("[limits]\ntoken_cache = \"5m\"\n".to_owned(), "limits.token_cache: must be from 0s to 1m"),
     ] {

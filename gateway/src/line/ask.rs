@@ -69,7 +69,8 @@ pub enum Public {
     AssertionKeys,
 }
 
-/// The public documents and where they are (paths below the origin of the listener).
+/// The public documents and where they are (paths below the origin of the listener). Those of the
+/// assertion issuer are also below the path of its URL: [`Published`].
 pub const PUBLIC_ROUTES: [(&str, Public); 7] = [
     ("/healthz", Public::Health),
     ("/readyz", Public::Ready),
@@ -79,6 +80,44 @@ pub const PUBLIC_ROUTES: [(&str, Public); 7] = [
     ("/assertions/.well-known/openid-configuration", Public::AssertionConfiguration),
     ("/assertions/.well-known/jwks.json", Public::AssertionKeys),
 ];
+
+/// Where the assertion issuer's documents are besides the paths that are always theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    below: String,
+}
+
+impl Published {
+    /// Below the path of the issuer's URL; a trailing `/` counts for nothing.
+    #[must_use]
+    pub fn below(path: &str) -> Self {
+        Self { below: path.trim_end_matches('/').to_owned() }
+    }
+
+    /// The document at `path`, on a listener on which others are at the root.
+    fn find(&self, path: &str) -> Option<Public> {
+        let fixed = PUBLIC_ROUTES.iter().find(|(route, _)| *route == path);
+        fixed.map(|(_, public)| *public).or_else(|| {
+            let rest = path.strip_prefix(&self.below)?;
+            if self.below.is_empty() { None } else { assertion_document(rest) }
+        })
+    }
+
+    /// The document at `path`, on a listener that has no others.
+    #[must_use]
+    pub fn find_alone(&self, path: &str) -> Option<Public> {
+        let below = [self.below.as_str(), "/assertions", ""];
+        below.iter().find_map(|below| assertion_document(path.strip_prefix(below)?))
+    }
+}
+
+fn assertion_document(path: &str) -> Option<Public> {
+    match path {
+        crate::issuer::CONFIGURATION_PATH => Some(Public::AssertionConfiguration),
+        crate::issuer::KEYS_PATH => Some(Public::AssertionKeys),
+        _ => None,
+    }
+}
 
 /// What principals can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,10 +228,10 @@ impl AskError {
 ///
 /// # Errors
 /// [`AskError`] says which rule the request breaks.
-pub fn parse(head: &Parts, body: &[u8]) -> Result<Request, AskError> {
+pub fn parse(head: &Parts, body: &[u8], published: &Published) -> Result<Request, AskError> {
     let path = head.uri.path();
-    if let Some((_, public)) = PUBLIC_ROUTES.iter().find(|(route, _)| *route == path) {
-        return with_method(head, &Method::GET).map(|()| Request::Public(*public));
+    if let Some(public) = published.find(path) {
+        return with_method(head, &Method::GET).map(|()| Request::Public(public));
     }
     let (rest, route) = route(&head.method, path)?;
     let query = head.uri.query();
@@ -347,8 +386,31 @@ mod tests {
         http::Request::builder().method(method).uri(target).body(()).unwrap().into_parts().0
     }
 
+    fn parse(head: &Parts, body: &[u8]) -> Result<Request, AskError> {
+        super::parse(head, body, &Published::below("/tenants/a"))
+    }
+
     fn ask(target: &str) -> Result<Request, AskError> {
         parse(&head("GET", target), b"")
+    }
+
+    #[test]
+    fn the_assertion_documents_are_below_the_path_of_their_issuer() {
+        for (target, found) in [
+            ("/tenants/a/.well-known/jwks.json", Ok(Public::AssertionKeys)),
+            ("/tenants/a/.well-known/openid-configuration", Ok(Public::AssertionConfiguration)),
+            ("/assertions/.well-known/jwks.json", Ok(Public::AssertionKeys)),
+            ("/.well-known/jwks.json", Ok(Public::Keys)),
+            ("/tenants/a/.well-known/jwks.json/", Err(AskError::NoRoute)),
+            ("/tenants/b/.well-known/jwks.json", Err(AskError::NoRoute)),
+            ("/tenants/a/healthz", Err(AskError::NoRoute)),
+        ] {
+            assert_eq!(ask(target), found.map(Request::Public), "{target}");
+        }
+        let root = Published::below("/");
+        assert_eq!(root.find("/.well-known/jwks.json"), Some(Public::Keys));
+        assert_eq!(root.find_alone("/.well-known/jwks.json"), Some(Public::AssertionKeys));
+        assert_eq!(root.find_alone("/healthz"), None);
     }
 
     fn backend() -> BackendName {

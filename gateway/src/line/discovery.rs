@@ -9,28 +9,22 @@ use std::sync::Arc;
 use http::Method;
 use symbolon_core::error::Kind;
 
-use super::ask::Public;
 use super::strangers::Stranger;
 use super::{Line, address, respond};
-use crate::issuer::{CONFIGURATION_PATH, KEYS_PATH, MAX_AGE};
+use crate::issuer::MAX_AGE;
 use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
 
-/// Serves the documents that a [`Line`] serves too, at the root and below `/assertions`.
+/// Serves the documents that a [`Line`] serves too: below the path of the issuer's URL, below
+/// `/assertions` and, for a proxy that takes the path off, at the root.
 #[derive(Debug)]
 pub struct Discovery(pub Arc<Line>);
 
 impl Handler for Discovery {
     async fn handle(self: Arc<Self>, arrival: Arrival) -> Response {
-        let path = arrival.head.uri.path();
-        let path = path.strip_prefix("/assertions").unwrap_or(path);
-        let document = match path {
-            CONFIGURATION_PATH => Public::AssertionConfiguration,
-            KEYS_PATH => Public::AssertionKeys,
-            _ => return self.refuse(&arrival),
-        };
-        if arrival.head.method != Method::GET {
+        let found = self.0.published.find_alone(arrival.head.uri.path());
+        let Some(document) = found.filter(|_| arrival.head.method == Method::GET) else {
             return self.refuse(&arrival);
-        }
+        };
         let world = self.0.world.load();
         respond::document(world.documents.get(document), MAX_AGE)
     }

@@ -43,7 +43,7 @@ use symbolon_core::policy::{Bundle, Circumstances, Denial, Permit};
 use symbolon_core::principal::Principal;
 use tracing::Instrument;
 
-use self::ask::{Asked, Page, Public, Request};
+use self::ask::{Asked, Page, Public, Published, Request};
 use self::authenticate::Authenticator;
 use self::credentials::Roles;
 pub use self::dispatch::Granted;
@@ -112,6 +112,8 @@ pub struct Line {
     pub journal: Arc<Journal>,
     /// Our own keys; the audit log's among them.
     pub keyring: Arc<Keyring>,
+    /// Where the documents of the assertion issuer are.
+    pub published: Published,
     /// Leases.
     pub leases: Arc<Ledger>,
     /// What revocation handles are wrapped with.
@@ -230,7 +232,8 @@ impl Line {
     /// Parses the request and proves who sends it. What fails here is a stranger's.
     async fn admit(&self, world: &World, arrival: &Arrival) -> Result<Admitted, Stranger> {
         let parsing = tracing::info_span!(target: STATION, "ask");
-        let asked = match parsing.in_scope(|| ask::parse(&arrival.head, &arrival.body))? {
+        let parse = || ask::parse(&arrival.head, &arrival.body, &self.published);
+        let asked = match parsing.in_scope(parse)? {
             Request::Public(public) => return Ok(Admitted::Public(public)),
             Request::Principal(asked) => asked,
         };
