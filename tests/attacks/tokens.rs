@@ -40,7 +40,7 @@ fn attacks(gateway: &Gateway) -> Vec<Mutation> {
 /// What the authenticator in force says of a token.
 async fn prove(gateway: &Gateway, token: &str) -> Result<String, Unproven> {
     let world = gateway.app.line.world.load_full();
-    let principal = world.authenticator.prove(token).await?;
+    let principal = world.authenticator.prove(token, None).await?;
     Ok(principal.identity().to_string())
 }
 

@@ -105,7 +105,7 @@ pub(super) async fn read(gateway: &Gateway, token: &str) -> StatusCode {
 pub(super) async fn verdict(gateway: &Gateway, token: &str) -> &'static str {
     let world = gateway.app.line.world.load_full();
     let authenticator: &Authenticator = &world.authenticator;
-    authenticator.prove(token).await.map_or_else(|refused| refused.code(), |_| "ok")
+    authenticator.prove(token, None).await.map_or_else(|refused| refused.code(), |_| "ok")
 }
 
 /// Waits for fetches of `alias` to have ended as `result`, by the metrics page.
@@ -270,7 +270,7 @@ async fn a_new_key_is_fetched_once_and_a_withdrawn_one_refuses() {
     for token in fresh {
         let world = gateway.app.line.world.load_full();
         proving.spawn(async move {
-            let proved = world.authenticator.prove(&token).await;
+            let proved = world.authenticator.prove(&token, None).await;
             proved.map_or_else(|refused| refused.code(), |_| "ok")
         });
     }

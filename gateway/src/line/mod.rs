@@ -269,7 +269,7 @@ impl Line {
             let known = token.ok().and_then(|token| world.authenticator.known(token));
             return known.ok_or(Stranger::TooOften);
         }
-        let proving = world.authenticator.prove(token?);
+        let proving = world.authenticator.prove(token?, source);
         Ok(proving.instrument(tracing::info_span!(target: STATION, "authenticate")).await?)
     }
 

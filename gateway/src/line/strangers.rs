@@ -61,6 +61,8 @@ impl Stranger {
     /// Whether the source did something that honest callers do not do all the time.
     fn is_charged(&self) -> bool {
         match self {
+            // The queue may be full of others.
+            Self::Unproven(Unproven::Crowded) => false,
             Self::Ask(_) | Self::Unproven(_) | Self::Failed(Failure::Body) => {
                 self.kind() != Kind::Unavailable
             }

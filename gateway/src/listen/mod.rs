@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use connection::{Limits, Local, serve_stream};
-pub use source::Sources;
+pub use source::{Guest, Sources};
 pub use tls::{Certificate, TlsError};
 
 /// The answer to a request: always whole, never streamed.

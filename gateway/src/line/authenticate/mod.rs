@@ -11,8 +11,10 @@
 
 mod fetch;
 mod keys;
+mod turns;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,12 +25,13 @@ use symbolon_core::error::Kind;
 use symbolon_core::id::IssuerAlias;
 use symbolon_core::principal::Principal;
 use symbolon_core::token::{
-    Compact, Issuers, KeySet, MAX_TOKEN_BYTES, Refusal, fingerprint, verify,
+    Compact, IssuerRules, Issuers, KeySet, MAX_TOKEN_BYTES, Refusal, fingerprint, verify,
 };
 
 pub use fetch::{FetchError, KeySource, Way};
 pub use keys::{Freshness, KeySettings, Keys};
 
+use self::turns::Turns;
 use crate::barriers::{DurableBarriers, OnceError, OnceSet};
 use crate::telemetry::Metrics;
 
@@ -44,6 +47,9 @@ pub enum Unproven {
     /// The issuer's keys could not be had, or are too old.
     #[error("the keys of the issuer are not there")]
     NoKeys,
+    /// Too many signatures wait to be checked, of all sources or of this one.
+    #[error("too many signatures wait to be checked")]
+    Crowded,
     /// A one-shot token was shown again, or could not be remembered.
     #[error("the one-shot token cannot be taken")]
     Replay(#[from] OnceError),
@@ -56,6 +62,7 @@ impl Unproven {
         match self {
             Self::Token(refusal) => refusal.kind(),
             Self::NoKeys => Kind::Unavailable,
+            Self::Crowded => Kind::Exhausted,
             Self::Replay(error) => error.kind(),
         }
     }
@@ -66,6 +73,7 @@ impl Unproven {
         match self {
             Self::Token(refusal) => refusal.code(),
             Self::NoKeys => "jwks_stale",
+            Self::Crowded => "verification_queue",
             Self::Replay(error) => error.code(),
         }
     }
@@ -78,6 +86,7 @@ pub struct Authenticator {
     keys: HashMap<IssuerAlias, Arc<Keys>>,
     verified: Cache<[u8; 32], Arc<Verified>>,
     remember_for: Duration,
+    turns: Turns,
     standing: Standing,
 }
 
@@ -117,7 +126,7 @@ impl Authenticator {
     ) -> Self {
         let remember_for = remember_for.min(Duration::from_secs(60));
         let verified = Cache::builder().max_capacity(REMEMBERED).time_to_live(remember_for).build();
-        Self { issuers, keys, verified, remember_for, standing }
+        Self { issuers, keys, verified, remember_for, turns: Turns::new(), standing }
     }
 
     /// The keys of each issuer.
@@ -126,17 +135,21 @@ impl Authenticator {
         &self.keys
     }
 
-    /// Proves who shows `token`.
+    /// Proves who shows `token`, and from where.
     ///
     /// Cancel-safe, but for a one-shot token, which may then count as used.
     ///
     /// # Errors
     /// [`Unproven`] says why there is no principal.
-    pub async fn prove(&self, token: &str) -> Result<Arc<Principal>, Unproven> {
+    pub async fn prove(
+        &self,
+        token: &str,
+        source: Option<IpAddr>,
+    ) -> Result<Arc<Principal>, Unproven> {
         let fingerprint = fingerprint(token);
         let verified = match self.recall(&fingerprint) {
             Some(verified) => verified,
-            None => self.verify(token, fingerprint).await?,
+            None => self.verify(token, fingerprint, source).await?,
         };
         if verified.one_shot {
             self.use_up(&verified).await?;
@@ -180,17 +193,22 @@ impl Authenticator {
         is_good.then_some(verified)
     }
 
-    async fn verify(&self, token: &str, fingerprint: [u8; 32]) -> Result<Arc<Verified>, Unproven> {
+    async fn verify(
+        &self,
+        token: &str,
+        fingerprint: [u8; 32],
+        source: Option<IpAddr>,
+    ) -> Result<Arc<Verified>, Unproven> {
         let compact = Compact::parse(token, MAX_TOKEN_BYTES)?;
         let rules = self.issuers.select(&compact)?;
         let keys = self.keys.get(&rules.alias).ok_or(Unproven::NoKeys)?;
         let set = keys.first().await.ok_or(Unproven::NoKeys)?;
-        let check = |set: &KeySet| verify(&compact, rules, set, self.standing.clock.now());
-        let (principal, set) = match check(&set) {
-            Err(Refusal::UnknownKey) => {
+        // Keys are waited for between turns, never within one.
+        let (principal, set) = match self.check((&compact, rules), &set, source).await {
+            Err(Unproven::Token(Refusal::UnknownKey)) => {
                 let newer = keys.after_unknown_key(set.generation()).await;
                 let set = newer.ok_or(Refusal::UnknownKey)?;
-                (check(&set)?, set)
+                (self.check((&compact, rules), &set, source).await?, set)
             }
             checked => (checked?, set),
         };
@@ -203,5 +221,16 @@ impl Authenticator {
         });
         self.verified.insert(fingerprint, verified.clone());
         Ok(verified)
+    }
+
+    /// Looks at the signature, in turn.
+    async fn check(
+        &self,
+        (compact, rules): (&Compact<'_>, &IssuerRules),
+        set: &KeySet,
+        source: Option<IpAddr>,
+    ) -> Result<Principal, Unproven> {
+        let _turn = self.turns.take(source).await.ok_or(Unproven::Crowded)?;
+        Ok(verify(compact, rules, set, self.standing.clock.now())?)
     }
 }
