@@ -1,8 +1,10 @@
 //! A reload is taken as a whole or not at all, and says what it changed or what is wrong where.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use http::StatusCode;
+use symbolon_core::clock::{ManualClock, Timestamp};
 use symbolon_tests::harness::{Gateway, Setup};
 
 use crate::attacks::DEMO;
@@ -70,6 +72,28 @@ async fn a_broken_policy_is_refused_at_its_line_and_the_old_stays() {
     edit(directory.join("symbolon.toml"), "= \"plain\"", "= \"changed\"");
     edit(directory.join("test.cedar"), "permit (", "\n\npermit (principle == 1, ");
     refused(&gateway, "syntax", "test.cedar:", "").await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_gives_nobody_a_new_burst_unless_the_rate_is_another() {
+    // A drop an hour: nothing comes back while the test runs.
+    let limits = "[limits]\nper_principal = { rate = 1, burst = 3 }\n";
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+    let backend = "[backends.demo]\nplugin = \"static\"\nconfig = { secrets = { \"app/text\" = \"plain\" } }\n";
+    let blocks = format!("{limits}{backend}");
+    let gateway = Gateway::start(Setup { blocks, clock: Some(clock), ..Setup::default() }).await;
+    let token = gateway.token("alice");
+    let status = async || gateway.get(READ, &token).await.status.as_u16();
+    let until_refused = [status().await, status().await, status().await, status().await];
+    assert_eq!(until_refused, [200, 200, 200, 429]);
+    let file = gateway.directory.path().join("symbolon.toml");
+    edit(file.clone(), "= \"plain\"", "= \"changed\"");
+    assert_eq!(admin(&gateway, "POST", "/v1/reload", "").await.status, 200);
+    assert_eq!(status().await, 429, "what was charged counts on");
+    edit(file, "burst = 3", "burst = 4");
+    assert_eq!(admin(&gateway, "POST", "/v1/reload", "").await.status, 200);
+    assert_eq!(status().await, 200);
     gateway.stop().await;
 }
 

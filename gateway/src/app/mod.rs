@@ -255,6 +255,7 @@ impl App {
         let built = world::build(&config, &self.foundation, &self.admissions, &keys);
         let Built { world, keys: fresh, plugins } = Box::pin(built).await?;
         self.adopt(&mut keys, fresh);
+        let world = world.continuing(&self.line.world.load());
         self.line.world.store(Arc::new(world));
         self.plugins.store(Arc::new(plugins));
         self.config.store(Arc::new(config));

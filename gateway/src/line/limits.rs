@@ -36,7 +36,7 @@ impl Quota {
     }
 }
 
-/// One bucket per key.
+/// One bucket per key. Clones share them.
 #[derive(Debug)]
 pub struct Buckets<K: Hash + Eq + Send + Sync + 'static> {
     quota: Quota,
@@ -45,11 +45,26 @@ pub struct Buckets<K: Hash + Eq + Send + Sync + 'static> {
     arrivals: Cache<K, Arc<AtomicU64>>,
 }
 
+/// Derived by hand: `derive` would demand `K: Clone`.
+impl<K: Hash + Eq + Send + Sync + 'static> Clone for Buckets<K> {
+    fn clone(&self) -> Self {
+        let (quota, clock, arrivals) = (self.quota, self.clock.clone(), self.arrivals.clone());
+        Self { quota, clock, arrivals }
+    }
+}
+
 impl<K: Hash + Eq + Send + Sync + 'static> Buckets<K> {
     /// Buckets for at most `keys` keys.
     #[must_use]
     pub fn new(quota: Quota, keys: u64, clock: Arc<dyn Clock>) -> Self {
         Self { quota, clock, arrivals: Cache::new(keys) }
+    }
+
+    /// The buckets of `before` if their quota is the same, else these. What was charged at another
+    /// rate is forgotten, since it would be a wait that the new rate does not ask for.
+    #[must_use]
+    pub fn continuing(self, before: &Self) -> Self {
+        if self.quota == before.quota { before.clone() } else { self }
     }
 
     /// Whether the key has used up its quota. Charges nothing.
@@ -138,6 +153,16 @@ mod tests {
         while buckets.take(1) {}
         clock.advance(Duration::from_millis(200));
         assert_eq!((0..3).map(|_| buckets.take(1)).collect::<Vec<_>>(), [true, true, false]);
+    }
+
+    #[test]
+    fn what_was_charged_counts_on_where_the_quota_is_the_same() {
+        let (before, _) = buckets(10, 3);
+        assert!(before.take_many(1, 3));
+        let (same, _) = buckets(10, 3);
+        assert!(!same.continuing(&before).take(1));
+        let (other, _) = buckets(10, 4);
+        assert!(other.continuing(&before).take(1));
     }
 
     #[test]

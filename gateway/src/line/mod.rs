@@ -83,6 +83,16 @@ pub struct World {
     pub request_timeout: Duration,
 }
 
+impl World {
+    /// This world after `before`: what was charged to principals and issuers counts on.
+    #[must_use]
+    pub fn continuing(self, before: &Self) -> Self {
+        let per_principal = self.per_principal.continuing(&before.per_principal);
+        let per_issuer = self.per_issuer.continuing(&before.per_issuer);
+        Self { per_principal, per_issuer, ..self }
+    }
+}
+
 /// Makes the public documents: those of the issuers name keys, which rotate.
 pub struct Documents(Box<dyn Fn(Public) -> bytes::Bytes + Send + Sync>);
 
