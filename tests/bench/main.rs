@@ -33,12 +33,19 @@ fn main() -> ExitCode {
     let (flags, names): (Vec<_>, Vec<_>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let is_known = |name: &String| BENCHES.iter().any(|(known, _)| known == name);
-    if flags.iter().any(|flag| flag != "--json") || !names.iter().all(is_known) {
+    let is_flag = |flag: &String| ["--json", "--alone"].contains(&flag.as_str());
+    if !flags.iter().all(is_flag) || !names.iter().all(is_known) {
         let known = BENCHES.map(|(name, _)| name).join("|");
-        eprintln!("symbolon-bench [{known}]… [--json]");
+        eprintln!("symbolon-bench [{known}]… [--json] [--alone]");
+        eprintln!("  --alone   `read` without its floor, for ten seconds: something to profile");
         return ExitCode::from(2);
     }
-    let mut report = Report::new(!flags.is_empty());
+    let has = |name: &str| flags.iter().any(|flag| flag == name);
+    if has("--alone") {
+        read::alone();
+        return ExitCode::SUCCESS;
+    }
+    let mut report = Report::new(has("--json"));
     for (name, bench) in BENCHES {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {
             bench(&mut report);

@@ -30,6 +30,8 @@ use crate::report::{Report, Row, Unit, median};
 const PATH: &str = "/v1/secrets/demo/app/db/password";
 const WINDOW: Duration = Duration::from_millis(700);
 const ROUNDS: usize = 5;
+/// How long the gateway is driven for a profiler.
+const ALONE: Duration = Duration::from_secs(10);
 
 /// Nobody is slowed down, and there is an instance for everybody.
 const SERVER: &str = "max_connections_per_source = 4096";
@@ -50,9 +52,7 @@ concurrency = 256
 
 pub(crate) fn run(report: &mut Report) {
     let runtime = Runtime::new().expect("a runtime");
-    let setup = Setup { blocks: BLOCKS.to_owned(), server: SERVER.to_owned(), ..Setup::default() };
-    let issuer = Issuer::new("https://idp.example.test");
-    let gateway = runtime.block_on(Box::pin(Gateway::start_in(load::directory(), issuer, setup)));
+    let gateway = start(&runtime);
     let secret = runtime.block_on(gateway.get(PATH, &gateway.token("first")));
     let home = gateway.app.config().audit.directory.parent().expect("a directory").to_owned();
     let floor = runtime.block_on(Bare::bind(&home, secret));
@@ -64,6 +64,35 @@ pub(crate) fn run(report: &mut Report) {
     }
     bare.abort();
     runtime.block_on(gateway.stop());
+}
+
+/// The gateway under 256 connections and nothing beside it, for a profiler to look at.
+pub(crate) fn alone() {
+    let runtime = Runtime::new().expect("a runtime");
+    let gateway = start(&runtime);
+    let load = Load::new(gateway.directory.path());
+    let requests = (0..256).map(|n| request(&gateway.token(&format!("load-{n}"))));
+    let connections = load.connect(gateway.address, &requests.collect::<Vec<_>>());
+    let before = processor_time();
+    let (rate, _connections) = load.drive(connections, ALONE);
+    let took = processor_time() - before;
+    let each = took / (rate * ALONE.as_secs_f64()) * 1e6;
+    println!("{rate:.0} requests/s, {each:.1} us of processor time each");
+    runtime.block_on(gateway.stop());
+}
+
+/// User and system time of this process so far, in seconds; ticks are a hundredth of one.
+fn processor_time() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("the process's state");
+    let (_, fields) = stat.rsplit_once(')').expect("a name");
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks.map(|field| field.parse::<f64>().expect("ticks")).sum::<f64>() / 100.0
+}
+
+fn start(runtime: &Runtime) -> Gateway {
+    let setup = Setup { blocks: BLOCKS.to_owned(), server: SERVER.to_owned(), ..Setup::default() };
+    let issuer = Issuer::new("https://idp.example.test");
+    runtime.block_on(Box::pin(Gateway::start_in(load::directory(), issuer, setup)))
 }
 
 fn measure(

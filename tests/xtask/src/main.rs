@@ -40,13 +40,17 @@ enum Task {
         /// Part of a test's name.
         filter: Option<String>,
     },
-    /// Measures, each thing beside its floor.
+    /// Measures, each thing beside its floor: see gateway/docs/performance.md.
     Bench {
-        /// One bench.
-        name: Option<String>,
+        /// Any of plugin-call, decide, verify, audit, read; all of them if none is named.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
         /// One JSON object a line.
         #[arg(long)]
         json: bool,
+        /// Only `read`, without its floor, for ten seconds: something to profile.
+        #[arg(long)]
+        alone: bool,
     },
     /// Builds every plugin and every test guest to a component.
     Plugins,
@@ -74,7 +78,11 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Demo => demo(&place),
         Task::Test { filter } => test::run(&place, filter.as_deref()),
-        Task::Bench { name, json } => bench(&place, name.as_deref(), json),
+        Task::Bench { names, json, alone } => {
+            let flags = [("--json", json), ("--alone", alone)];
+            let flags = flags.into_iter().filter_map(|(flag, given)| given.then(|| flag.into()));
+            bench(&place, names.into_iter().chain(flags))
+        }
         Task::Plugins => plugins::build(&place).map(drop),
         Task::Parts => parts::show(&place),
         Task::Soak => test::soak(&place),
@@ -92,7 +100,7 @@ fn demo(place: &Place) -> Result<()> {
         .run("demonstration")
 }
 
-fn bench(place: &Place, name: Option<&str>, json: bool) -> Result<()> {
+fn bench(place: &Place, arguments: impl Iterator<Item = String>) -> Result<()> {
     plugins::build(place)?;
     Cargo::native(place)
         .args([
@@ -105,8 +113,7 @@ fn bench(place: &Place, name: Option<&str>, json: bool) -> Result<()> {
             "symbolon-bench",
             "--",
         ])
-        .args(name)
-        .args(json.then_some("--json"))
+        .args(arguments)
         .env("SYMBOLON_PLUGINS", place.plugins())
         .run("benches")
 }
