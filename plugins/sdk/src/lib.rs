@@ -47,6 +47,8 @@ pub mod bindings;
 pub mod clock;
 mod error;
 mod exported;
+#[cfg(all(any(target_family = "wasm", test), feature = "heap"))]
+mod heap;
 pub mod http;
 mod log;
 mod manifest;
