@@ -4,12 +4,20 @@
 //! carry all of theirs; the containers themselves have no attributes, so nothing else is ever
 //! looked up. Both are built from values that [`super::question`] has checked against the
 //! vocabulary, which is why the schema is not consulted again.
+//!
+//! INVARIANT: an entity names every ancestor as its parent, so that the hierarchy is transitively
+//! closed as it is built. Cedar is told so: closing it again is most of what a decision would cost,
+//! and only `cedar-policy-core` has a way to say so.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
+use cedar_policy_core::entities::{
+    Entities as Hierarchy, NoEntitiesSchema, TCComputation as Closure,
+};
+use cedar_policy_core::extensions::Extensions;
 
 use super::names::{Kind, Names};
 use super::needs::Needs;
@@ -55,7 +63,11 @@ pub(super) fn entities(
     needs: Needs,
 ) -> Result<Entities, Refused> {
     let entities = [principal(names, question, needs)?, resource(names, question, needs)?];
-    Entities::from_entities(entities, None).map_err(|error| Refused::by(&error))
+    let entities = entities.iter().map(|entity| entity.as_ref().clone());
+    let (schema, closure) = (None::<&NoEntitiesSchema>, Closure::AssumeAlreadyComputed);
+    Hierarchy::from_entities(entities, schema, closure, Extensions::all_available())
+        .map(Entities::from)
+        .map_err(|error| Refused::by(&error))
 }
 
 fn principal(names: &Names, question: &Question<'_>, needs: Needs) -> Result<Entity, Refused> {

@@ -1,7 +1,9 @@
 //! Random bundles and requests: the slice decides as the whole does, and fewer claims never get
 //! more.
 
-use cedar_policy::PolicySet;
+use std::collections::HashSet;
+
+use cedar_policy::{Entities, Entity, EntityUid, PolicySet};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -117,12 +119,34 @@ fn bundle(policies: &[String]) -> Bundle {
     }
 }
 
-/// What Cedar says when it is given every policy.
+/// The hierarchy as a reader of the policies thinks of it: every container is an entity too, each
+/// lies in the next one only, and Cedar finds out the rest.
+fn spelled_out(bundle: &Bundle, question: &Question<'_>) -> Entities {
+    let ours = entities(&bundle.names, question, Needs::ALL).unwrap();
+    let containers = question.resource.containers();
+    let containers: Vec<_> = containers.map(|(kind, id)| bundle.names.uid(kind, id)).collect();
+    let resource = bundle.names.uid(question.resource.kind, &question.resource.id);
+    let nearest = |parents: &[EntityUid]| parents.first().cloned().into_iter().collect();
+    let all = ours.iter().cloned().map(|entity| {
+        if entity.uid() != resource {
+            return entity;
+        }
+        let (uid, attributes, _) = entity.into_inner();
+        Entity::new(uid, attributes, nearest(&containers)).unwrap()
+    });
+    let above = (0..containers.len()).map(|at| {
+        let parents: HashSet<_> = nearest(&containers[at + 1..]);
+        Entity::new_no_attrs(containers[at].clone(), parents)
+    });
+    Entities::from_entities(all.chain(above), None).unwrap()
+}
+
+/// What Cedar says when it is given every policy and the whole hierarchy.
 fn evaluate_all(bundle: &Bundle, question: &Question<'_>) -> Verdict {
     let all =
         PolicySet::from_policies(bundle.rules.iter().map(|rule| rule.policy.clone())).unwrap();
     let request = request(&bundle.names, question, Needs::ALL).unwrap();
-    let entities = entities(&bundle.names, question, Needs::ALL).unwrap();
+    let entities = spelled_out(bundle, question);
     let mut verdict = Verdict::default();
     bundle.note(&mut verdict, &bundle.authorizer.is_authorized(&request, &all, &entities));
     verdict.permits.sort_unstable();
