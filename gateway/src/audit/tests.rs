@@ -26,6 +26,8 @@ mod speed;
 #[derive(Debug, Default)]
 struct Memory {
     newest: Mutex<Option<Anchor>>,
+    /// The one before the newest.
+    before: Mutex<Option<Anchor>>,
     refuses: Mutex<bool>,
 }
 
@@ -50,6 +52,7 @@ impl Anchors for Memory {
             }
             let before = self.newest.lock().unwrap().replace(anchor);
             assert!(before.is_none_or(|before| before.seq < anchor.seq), "anchors only grow");
+            *self.before.lock().unwrap() = before;
             Ok(())
         })
     }

@@ -1,25 +1,26 @@
 //! The one thread that writes.
 //!
-//! It takes what waits, encodes it behind the chain's head, writes and flushes it, and meanwhile the
-//! head of the group before goes to the store. When both are done the group is acknowledged.
+//! It takes what waits, encodes it behind the chain's head, writes and flushes it. As soon as a group
+//! is on disk its head goes to the store, while those who waited are woken and the next group is
+//! written; that one is acknowledged when both are done.
 //!
 //! INVARIANT: an acknowledged line is on disk, and the head below its group is anchored.
 
 use std::sync::Arc;
-use std::sync::mpsc as std_mpsc;
 
 use symbolon_core::audit::{Anchor, Chain, ChainEvent, Late, Members};
 use symbolon_core::clock::Timestamp;
 use symbolon_core::id::RequestId;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
 
-use super::anchors::{AnchorError, Anchors};
+use self::commit::Commit;
+use super::anchors::Anchors;
 use super::counters::Counters;
 use super::error::{JournalError, is_full};
 use super::sink::Sink;
 
+mod commit;
 mod gauge;
 
 pub(super) use gauge::Gauge;
@@ -78,10 +79,8 @@ pub(super) struct Writer<S> {
     runtime: Handle,
     anchors: Arc<dyn Anchors>,
     anchored: u64,
-    /// Owns the commits' tasks.
-    tasks: JoinSet<()>,
-    /// The commit that is under way, and where its end is told.
-    commit: Option<(Anchor, std_mpsc::Receiver<Result<(), AnchorError>>)>,
+    /// The commit that is under way.
+    commit: Option<Commit>,
     /// What the journal itself has to say, at the beginning of the next group.
     own: Vec<Members>,
     late: Vec<RequestId>,
@@ -104,7 +103,6 @@ impl<S: Sink> Writer<S> {
             runtime,
             anchors,
             anchored: anchor.map_or(0, |anchor| anchor.seq),
-            tasks: JoinSet::new(),
             commit: None,
             own: Vec::new(),
             late: Vec::new(),
@@ -167,6 +165,9 @@ impl<S: Sink> Writer<S> {
         let written = self.write(notes);
         let anchored = self.settle_commit(before);
         self.gauge.end_write();
+        if written.is_ok() && anchored.is_ok() {
+            self.start_commit(self.chain.head());
+        }
         let fates = written.unwrap_or_else(|error| vec![Err(error); notes.len()]);
         for (note, fate) in notes.drain(..).zip(fates) {
             self.wake(note, fate, anchored);
@@ -337,19 +338,17 @@ impl<S: Sink> Writer<S> {
         failure
     }
 
-    /// Sends the head of the group before to the store, unless it is there or on its way.
+    /// Sends `head`, which is on disk, to the store, unless it is there or an older one is on its
+    /// way.
     fn start_commit(&mut self, head: Anchor) {
-        while self.tasks.try_join_next().is_some() {}
-        if self.anchored >= head.seq || self.commit.is_some() {
-            return;
+        // It was begun before anybody asked for it; whoever asks now may find the store well again.
+        if self.commit.as_ref().is_some_and(Commit::has_failed) {
+            Counters::add(&self.gauge.counters.anchor_failures, 1);
+            self.commit = None;
         }
-        let (done, ended) = std_mpsc::sync_channel(1);
-        let anchors = Arc::clone(&self.anchors);
-        let commit = async move {
-            let _ = done.send(anchors.commit(head).await);
-        };
-        self.tasks.spawn_on(commit, &self.runtime);
-        self.commit = Some((head, ended));
+        if self.anchored < head.seq && self.commit.is_none() {
+            self.commit = Some(Commit::begin(&self.anchors, head, &self.runtime));
+        }
     }
 
     /// Waits until `head` is anchored. An older commit that was late is waited for first, so that
@@ -357,17 +356,14 @@ impl<S: Sink> Writer<S> {
     fn settle_commit(&mut self, head: Anchor) -> Result<(), JournalError> {
         while self.anchored < head.seq {
             self.start_commit(head);
-            let Some((anchor, ended)) = self.commit.take() else { break };
-            match ended.recv_timeout(self.gauge.deadline) {
+            let Some(commit) = self.commit.take() else { break };
+            let anchor = commit.head;
+            match commit.end(&self.runtime, self.gauge.deadline) {
                 Ok(Ok(())) => self.anchored = anchor.seq,
                 Ok(Err(error)) => return Err(self.unanchored(&error)),
-                Err(late @ std_mpsc::RecvTimeoutError::Timeout) => {
-                    self.commit = Some((anchor, ended));
-                    return Err(self.unanchored(&late));
-                }
-                // The runtime is gone, or the commit panicked.
-                Err(gone @ std_mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(self.unanchored(&gone));
+                Err(late) => {
+                    self.commit = Some(late);
+                    return Err(self.unanchored(&"the store does not answer"));
                 }
             }
         }

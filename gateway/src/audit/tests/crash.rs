@@ -104,7 +104,8 @@ fn run_and_kill(home: &Path, count: usize) -> Vec<u64> {
     complete.lines().filter_map(|l| l.strip_prefix("receipt ")?.parse().ok()).collect()
 }
 
-/// A log of three requests, not stopped in order, and the anchor of its newest head but one.
+/// A log of three requests, not stopped in order, and the anchor of its newest head but one: what a
+/// crash leaves that comes before the newest is in the store.
 async fn left_behind(home: &Path) -> (Arc<Memory>, Vec<u8>) {
     let (anchors, fixture) = (Arc::<Memory>::default(), Fixture::new());
     let (journal, _) = start(&settings(home), &anchors);
@@ -115,7 +116,7 @@ async fn left_behind(home: &Path) -> (Arc<Memory>, Vec<u8>) {
     }
     let bytes = std::fs::read(home.join("audit.jsonl")).unwrap();
     let before_stop = Arc::new(Memory::default());
-    *before_stop.newest.lock().unwrap() = anchors.newest();
+    *before_stop.newest.lock().unwrap() = *anchors.before.lock().unwrap();
     journal.stop().await.unwrap();
     (before_stop, bytes)
 }

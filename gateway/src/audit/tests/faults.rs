@@ -102,7 +102,14 @@ async fn a_store_that_takes_no_anchor_closes_the_journal_until_it_does() {
     let (journal, _) = Journal::start(&settings(home.path()), parts).unwrap();
     let _receipt = fixture.request(&journal).await.unwrap();
     anchors.refuse(true);
-    assert_eq!(fixture.request(&journal).await, Err(JournalError::Unanchored));
+    // One group more may be acknowledged: the head below it was anchored before.
+    let refused = loop {
+        match fixture.request(&journal).await {
+            Ok(_) => assert!(journal.readings().groups < 6, "groups go on without anchors"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, JournalError::Unanchored);
     assert_eq!(journal.open(&fixture.opening()).unwrap_err(), JournalError::Unanchored);
     anchors.refuse(false);
     clock.advance(LONG_ENOUGH);
@@ -136,7 +143,13 @@ async fn a_store_that_never_answers_is_a_refusal_at_the_deadline() {
     assert!(matches!(refused, JournalError::Late | JournalError::Unanchored), "{refused}");
     // What is closed now waits for the writer, which has given up on the store by then.
     assert!(journal.stop().await.is_err());
-    assert_eq!(journal.open(&fixture.opening()).unwrap_err(), JournalError::Closed);
+    // It may be waiting for the store once more, with the line that says that one was late.
+    let closed = async {
+        while journal.open(&fixture.opening()).unwrap_err() != JournalError::Closed {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), closed).await.unwrap();
 }
 
 /// A pipe: it takes what its buffer holds, then hangs until somebody reads.
