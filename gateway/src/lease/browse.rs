@@ -1,13 +1,14 @@
 //! Lists of leases, page by page: nothing is read that is not shown.
 
 use symbolon_core::id::LeaseId;
-use symbolon_core::lease::{Scope, index};
+use symbolon_core::lease::index::{self, Place};
+use symbolon_core::lease::{Lease, Scope};
 use symbolon_core::principal::Identity;
 
 use super::view::LeaseView;
 use super::write::namespace;
 use super::{Ledger, LedgerError};
-use crate::store::Span;
+use crate::store::{Key, Span};
 
 /// Most leases in a page.
 const MAX_PAGE: usize = 1000;
@@ -55,18 +56,13 @@ impl Ledger {
     /// next one.
     ///
     /// # Errors
-    /// [`LedgerError::Store`], [`LedgerError::Unknown`] if the page begins behind a lease that is not
-    /// in the list.
+    /// [`LedgerError::Store`], [`LedgerError::Unknown`] if the page begins behind a lease whose place
+    /// in the list is not known.
     pub async fn list(&self, filter: &Filter, after: After) -> Result<LeasePage, LedgerError> {
         let (place, prefix) = filter.scope.span();
         let mut span = Span::with_prefix(namespace(place), prefix);
         if let Some(lease) = after.lease {
-            let known = self.read(lease).await?.ok_or(LedgerError::Unknown)?;
-            let mut entries = index::entries(&known.lease);
-            entries.push((index::Place::State, index::state_key(lease)));
-            let entry = entries.into_iter().find(|(at, _)| *at == place);
-            let (_, key) = entry.ok_or(LedgerError::Unknown)?;
-            span = span.after(&namespace(place).key(key));
+            span = span.after(&self.position(&filter.scope, lease).await?);
         }
         let page = self.store.scan(span, after.limit.clamp(1, MAX_PAGE)).await?;
         let mut leases = Vec::new();
@@ -88,6 +84,35 @@ impl Ledger {
         }
         Ok(LeasePage { leases, next: last.filter(|_| page.next.is_some()) })
     }
+
+    /// Where a lease stands in the list of `scope`, or stood: pages go on behind one that was
+    /// forgotten, or damaged, meanwhile.
+    async fn position(&self, scope: &Scope, lease: LeaseId) -> Result<Key, LedgerError> {
+        let (place, prefix) = scope.span();
+        let id = lease.to_bytes();
+        match scope {
+            Scope::Everything
+            | Scope::Role { .. }
+            | Scope::Principal { .. }
+            | Scope::Token { .. } => Ok(namespace(place).key([prefix.as_slice(), &id].concat())),
+            Scope::Backend(_) | Scope::Issuer(_) => {
+                let known = match self.read(lease).await {
+                    Ok(known) => known.and_then(|known| entry_of(&known.lease, place)),
+                    Err(LedgerError::Damaged(_)) => {
+                        let span = Span::with_prefix(namespace(place), prefix.clone());
+                        self.entries_of(span, lease).await?.into_iter().next()
+                    }
+                    Err(error) => return Err(error),
+                };
+                known.filter(|key| key.tail().starts_with(&prefix)).ok_or(LedgerError::Unknown)
+            }
+        }
+    }
+}
+
+fn entry_of(lease: &Lease, place: Place) -> Option<Key> {
+    let entry = index::entries(lease).into_iter().find(|(at, _)| *at == place);
+    entry.map(|(_, key)| namespace(place).key(key))
 }
 
 impl Filter {

@@ -227,9 +227,16 @@ impl Hold {
         now: Timestamp,
         boot: Option<Boot>,
     ) -> Result<(), HoldError> {
-        let Some(path) = self.witness.as_deref().filter(|_| self.reason().is_none()) else {
-            return Ok(());
-        };
+        if self.reason().is_some() { Ok(()) } else { self.write_beat(store, now, boot).await }
+    }
+
+    async fn write_beat(
+        &self,
+        store: &dyn Store,
+        now: Timestamp,
+        boot: Option<Boot>,
+    ) -> Result<(), HoldError> {
+        let Some(path) = self.witness.as_deref() else { return Ok(()) };
         let before = store.get(&key()).await?;
         let last = before.as_deref().map(decode::<Beat>).transpose()?;
         let seen = read(path)?;
@@ -237,11 +244,8 @@ impl Hold {
             (Some(last), _) => last.lineage.clone(),
             (None, _) => Ids::default().order(now).to_string(),
         };
-        // After a confirmation the witness may be ahead of the store.
-        let reached = |beat: Option<u64>| beat.unwrap_or(0);
-        let number = reached(last.map(|beat| beat.number)).max(reached(seen.map(|w| w.number)));
-        let beat =
-            Beat { lineage: lineage.clone(), number: number.saturating_add(1), at: now, boot };
+        let number = next_number(last.as_ref(), seen.as_ref());
+        let beat = Beat { lineage: lineage.clone(), number, at: now, boot };
         let write = Transaction::new().expect_unchanged(key(), before).put(key(), encode(&beat)?);
         store.commit(write).await?;
         write_file(path, &Witness { lineage, number: beat.number })
@@ -268,13 +272,14 @@ impl super::Ledger {
     pub async fn resume(&self, boot: Option<Boot>) -> Result<(), HoldError> {
         let Some(reason) = self.hold.reason() else { return Ok(()) };
         self.clock.anchor_anew();
+        self.hold.write_beat(&*self.store, self.now(), boot).await?;
+        tracing::warn!(
+            reason = reason.as_str(),
+            "the ledger is held no more: an operator confirms it"
+        );
         self.hold.release();
-        let beat = self.hold.beat(&*self.store, self.now(), boot).await;
-        if beat.is_err() {
-            self.hold.reason.store(Some(Arc::new(reason)));
-        }
         self.wake();
-        beat
+        Ok(())
     }
 
     /// The regular beat.
@@ -284,6 +289,19 @@ impl super::Ledger {
     pub async fn beat(&self, boot: Option<Boot>) -> Result<(), HoldError> {
         self.hold.beat(&*self.store, self.now(), boot).await
     }
+}
+
+/// The number of the next beat. While the witness is behind (it could not be written) the store waits
+/// for it: further ahead, it would look like another's. After a confirmation the witness may be ahead.
+fn next_number(last: Option<&Beat>, seen: Option<&Witness>) -> u64 {
+    let reached = last.map_or(0, |beat| beat.number);
+    let is_behind = match (last, seen) {
+        (Some(last), Some(seen)) => seen.lineage == last.lineage && seen.number < reached,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    let witnessed = seen.map_or(0, |seen| seen.number);
+    if is_behind { reached } else { reached.max(witnessed).saturating_add(1) }
 }
 
 /// The witness is written after the store, so the store may be one ahead.

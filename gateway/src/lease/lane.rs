@@ -12,8 +12,12 @@ use symbolon_core::clock::Timestamp;
 use symbolon_core::id::{BackendName, LeaseId};
 use symbolon_core::lease::RETRY_PAUSE;
 
+use crate::store::Key;
+
 /// Most endings at a time at one backend.
 const WIDEST: usize = 32;
+/// While a backend fails, so many of its oldest leases are tried in turn.
+const PROBES: u32 = 8;
 
 /// One backend's lane. Times are the clock's elapsed time.
 #[derive(Debug)]
@@ -58,14 +62,25 @@ impl Lane {
         if elapsed < self.paused_until { 0 } else { self.window.saturating_sub(self.busy.len()) }
     }
 
-    /// How many are under way: so many of the first entries of the index are to be passed over.
-    pub(super) fn under_way(&self) -> usize {
-        self.busy.len()
+    /// How many of the first entries of the index may be passed over: those under way stand in front
+    /// of the others until they are written down.
+    pub(super) fn passed_over(&self) -> usize {
+        self.busy.len().saturating_add(self.turn())
     }
 
-    /// Takes a place for a lease; not if its ending is under way already.
-    pub(super) fn begin(&mut self, lease: LeaseId) -> bool {
-        self.busy.insert(lease)
+    /// Takes places for as many of those that are due as there is room for: the oldest, but not those
+    /// whose ending is under way. While the backend fails it is another one's turn each time, since
+    /// it may be the one lease that fails (its revocation never ends in time) and not the backend.
+    pub(super) fn choose(&mut self, due: Vec<(LeaseId, Key)>, room: usize) -> Vec<(LeaseId, Key)> {
+        let is_waiting = |(lease, _): &(LeaseId, Key)| !self.busy.contains(lease);
+        let mut waiting: Vec<_> = due.into_iter().filter(is_waiting).collect();
+        let turn = self.turn().checked_rem(waiting.len()).unwrap_or(0);
+        waiting.rotate_left(turn);
+        waiting.into_iter().filter(|(lease, _)| self.busy.insert(*lease)).take(room).collect()
+    }
+
+    fn turn(&self) -> usize {
+        usize::try_from(self.failures % PROBES).unwrap_or(0)
     }
 
     pub(super) fn settle(&mut self, lease: LeaseId, settled: Settled, elapsed: Duration) {
@@ -156,7 +171,7 @@ mod tests {
         let mut lane = Lane::default();
         let mut now = Duration::from_secs(10);
         for n in 0..32 {
-            assert!(lane.begin(lease(n)));
+            assert!(lane.busy.insert(lease(n)));
         }
         assert_eq!(lane.room(now), 0);
         for n in 0..32 {
@@ -166,14 +181,14 @@ mod tests {
         for _ in 0..20 {
             now = lane.opens_at();
             assert_eq!(lane.room(now), 1);
-            lane.begin(lease(1));
+            lane.busy.insert(lease(1));
             lane.settle(lease(1), Settled::Down, now);
             assert!(lane.opens_at().saturating_sub(now) <= RETRY_PAUSE.1);
         }
         assert!(lane.opens_at().saturating_sub(now) >= RETRY_PAUSE.1 * 4 / 5);
         now = lane.opens_at();
         for width in [2, 4, 8, 16, 32, 32] {
-            lane.begin(lease(1));
+            lane.busy.insert(lease(1));
             lane.settle(lease(1), Settled::Answered, now);
             assert_eq!(lane.room(now), width);
         }

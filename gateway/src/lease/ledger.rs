@@ -8,7 +8,7 @@ use symbolon_core::ask::Resource;
 use symbolon_core::clock::{Clock, Timestamp};
 use symbolon_core::id::{BackendName, LeaseId, RoleName};
 use symbolon_core::lease::index::Quota;
-use symbolon_core::lease::{Cause, Issued, Lease, Phase, Reserved, Revoking, SealedHandle, Terms};
+use symbolon_core::lease::{Cause, Issued, Lease, Phase, Reserved, SealedHandle, Terms};
 use symbolon_core::policy::Permit;
 use symbolon_core::principal::Identity;
 use tokio::sync::Notify;
@@ -58,14 +58,14 @@ impl fmt::Debug for Ledger {
 /// What a transition comes to.
 pub(super) enum Next {
     /// The lease becomes this.
-    Phase(Phase),
+    Phase(Box<Phase>),
     /// It stays as it is.
     Same,
 }
 
 impl<T: Into<Phase>> From<T> for Next {
     fn from(phase: T) -> Self {
-        Self::Phase(phase.into())
+        Self::Phase(Box::new(phase.into()))
     }
 }
 
@@ -107,9 +107,9 @@ impl Ledger {
         let Resource::Role { backend, role } = &permit.ask().resource else {
             return Err(LedgerError::NotLeasable);
         };
-        let terms = self.terms(permit, agreed, (backend, role));
-        let asked = permit.ask().ttl.unwrap_or(agreed.ttl);
-        self.reserve_terms(terms, asked.min(permit.ttl_ceiling()), agreed.limits).await
+        let asked = permit.ask().ttl.unwrap_or(agreed.ttl).min(permit.ttl_ceiling());
+        let make = |now| self.terms(permit, agreed, (backend, role), now);
+        self.reserve_with(make, asked, agreed.limits).await
     }
 
     fn terms(
@@ -117,8 +117,8 @@ impl Ledger {
         permit: &Permit,
         agreed: &Agreed,
         (backend, role): (&BackendName, &RoleName),
+        now: Timestamp,
     ) -> Terms {
-        let now = self.now();
         Terms {
             id: self.ids.lease(now),
             owner: permit.principal().identity().clone(),
@@ -134,15 +134,19 @@ impl Ledger {
         }
     }
 
-    /// The same for terms that are made already.
-    pub(super) async fn reserve_terms(
+    /// The same with terms that are made at the moment of the reservation.
+    pub(super) async fn reserve_with(
         &self,
-        terms: Terms,
+        make: impl FnOnce(Timestamp) -> Terms,
         ttl: Duration,
         limits: Limits,
     ) -> Result<Reservation, LedgerError> {
         self.hold.check()?;
-        let stored = Stored::new(Lease::begin(Reserved::new(terms)))?;
+        // An order that is given now waits until this is written down, or was given before it.
+        let _entering = self.orders.gate.read().await;
+        let now = self.now();
+        self.orders.reserved(now);
+        let stored = Stored::new(Lease::begin(Reserved::new(make(now))))?;
         let write = limited(change(None, Some(&stored)), stored.lease.terms(), limits);
         match self.store.commit(write).await {
             Ok(()) => Ok(Reservation { stored, ttl }),
@@ -164,27 +168,49 @@ impl Ledger {
         let (id, now) = (before.lease.terms().id, self.now());
         let (revision, phase) = before.lease.clone().into_parts();
         let Phase::Reserved(reserved) = phase else { return Err(LedgerError::Ending) };
-        let active = match reserved.activate(issued.clone(), now) {
-            Ok(active) => active,
+        let (next, illegal) = match reserved.activate(issued.clone(), now) {
+            Ok(active) => (Phase::from(active), None),
             Err((reserved, illegal)) => {
-                let revoking = reserved.condemn(Some(issued), Cause::Condemned, now);
-                let after = Stored::new(Lease::following(revision, revoking))?;
-                self.commit(&before, Some(&after)).await?;
-                self.wake();
-                return Err(illegal.into());
+                let issued = Some(issued.clone());
+                (reserved.condemn(issued, Cause::Condemned, now).into(), Some(illegal))
             }
         };
-        let after = Stored::new(Lease::following(revision, active))?;
-        match self.commit(&before, Some(&after)).await {
+        let after = Stored::new(Lease::following(revision, next))?;
+        let written = match self.commit(&before, Some(&after)).await {
             Ok(()) => Ok(self.view(&after.lease)),
-            Err(LedgerError::Store(StoreError::Conflict(_))) => {
-                // Somebody ends it already, and did not know by what it is found.
-                let learn = |revoking: Revoking| revoking.learned(issued.clone());
-                self.alter_revoking(id, learn).await?;
-                Err(LedgerError::Ending)
-            }
-            Err(error) => Err(error),
+            Err(error) => Err(self.not_activated(id, issued, error).await),
+        };
+        if illegal.is_some() {
+            self.wake();
         }
+        illegal.map_or(written, |illegal| Err(illegal.into()))
+    }
+
+    /// What was issued cannot be handed out: somebody ends it already and does not know by what it is
+    /// found, or the store left open whether it took the activation.
+    async fn not_activated(&self, id: LeaseId, issued: Issued, error: LedgerError) -> LedgerError {
+        let now = self.now();
+        let ended = self.alter(id, |phase| match phase {
+            Phase::Reserved(reserved) => {
+                Ok(reserved.condemn(Some(issued.clone()), Cause::Condemned, now).into())
+            }
+            Phase::Active(active) => Ok(active.revoke(Cause::Condemned, now).into()),
+            Phase::Revoking(revoking) => Ok(revoking.learned(issued.clone()).into()),
+            Phase::Revoked(_) => Ok(Next::Same),
+        });
+        let ended = ended.await;
+        self.wake();
+        match ended {
+            Ok(stored) if !stored.lease.is_live() => {
+                tracing::error!(lease = %id, "was issued after it was over: it must be ended by hand or by `symbolon backend reconcile`");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(lease = %id, code = error.code(), "what was issued is left to the reaper");
+            }
+        }
+        let is_ending = matches!(error, LedgerError::Store(StoreError::Conflict(_)));
+        if is_ending { LedgerError::Ending } else { error }
     }
 
     /// Nothing usable came of a reservation. `acted` if the backend may have issued all the same:
@@ -311,19 +337,6 @@ impl Ledger {
         Ok(began)
     }
 
-    /// Changes a lease that is being ended; any other stays as it is.
-    pub(super) async fn alter_revoking(
-        &self,
-        id: LeaseId,
-        change: impl Fn(Revoking) -> Revoking,
-    ) -> Result<Stored, LedgerError> {
-        self.alter(id, |phase| match phase {
-            Phase::Revoking(revoking) => Ok(change(revoking).into()),
-            Phase::Reserved(_) | Phase::Active(_) | Phase::Revoked(_) => Ok(Next::Same),
-        })
-        .await
-    }
-
     /// Reads a lease, makes the next state of it, and writes that if nobody else was quicker;
     /// otherwise once more.
     pub(super) async fn alter(
@@ -336,7 +349,7 @@ impl Ledger {
             let (revision, phase) = before.lease.clone().into_parts();
             let after = match next(phase)? {
                 Next::Same => return Ok(before),
-                Next::Phase(phase) => Stored::new(Lease::following(revision, phase))?,
+                Next::Phase(phase) => Stored::new(Lease::following(revision, *phase))?,
             };
             match self.commit(&before, Some(&after)).await {
                 Err(LedgerError::Store(StoreError::Conflict(_))) => {}
@@ -374,15 +387,6 @@ impl Ledger {
         if let Phase::Revoked(revoked) = lease.phase() {
             self.watch.ended(revoked);
         }
-    }
-
-    /// Sets a record that cannot be read aside, under its name, so that the rest goes on.
-    pub(super) async fn quarantine(&self, id: LeaseId) -> Result<(), LedgerError> {
-        let key = state(id);
-        let Some(bytes) = self.store.get(&key).await? else { return Ok(()) };
-        let aside = Namespace::LeaseDamaged.key(id.to_bytes());
-        let write = Transaction::new().expect_equals(key.clone(), bytes.clone());
-        Ok(self.store.commit(write.put(aside, bytes).delete(key)).await?)
     }
 }
 

@@ -24,6 +24,7 @@
 
 mod browse;
 mod counts;
+mod damage;
 mod ends;
 mod error;
 mod hold;

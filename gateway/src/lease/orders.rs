@@ -4,6 +4,8 @@
 //! is begun anew after a crash, which does no harm: what is ending already is passed over.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::{StreamExt, TryStreamExt};
@@ -11,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use symbolon_core::clock::Timestamp;
 use symbolon_core::id::{LeaseId, OrderId};
 use symbolon_core::lease::{Cause, Order, Scope, Terms, index};
+use tokio::sync::RwLock;
 
 use super::LedgerError;
 use super::ledger::Ledger;
-use super::write::namespace;
+use super::write::{namespace, state};
 use crate::kill::{self, Point};
 use crate::store::record::{Record, decode, encode};
 use crate::store::{Key, Namespace, Span, Store, StoreError, Transaction, read_all};
@@ -23,6 +26,9 @@ use crate::store::{Key, Namespace, Span, Store, StoreError, Transaction, read_al
 const PAGE: usize = 500;
 /// Leases that are written down at once; they share the store's flushes.
 const SIDE_BY_SIDE: usize = 64;
+/// How long it may take from an order's first byte until it is in force: what was reserved within
+/// this is covered if a crash comes in between.
+const IN_FORCE_WITHIN: Duration = Duration::from_mins(1);
 
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
@@ -34,32 +40,50 @@ impl Record for OrderRecord {
 
 /// The orders that are not carried out yet.
 #[derive(Debug, Default)]
-pub(super) struct Orders(ArcSwap<Vec<(OrderId, Order)>>);
+pub(super) struct Orders {
+    pending: ArcSwap<Vec<(OrderId, Order)>>,
+    /// Held by who writes a reservation down: what is reserved before an order has to be found by it.
+    pub(super) gate: RwLock<()>,
+    /// The latest time of a reservation, in milliseconds. It may be ahead of the clock, where the clock
+    /// was set back; an order given now covers that one too.
+    newest: AtomicI64,
+}
 
 impl Orders {
-    /// Reads what a crash or a stop left unfinished. What was reserved before now and is covered was
-    /// reserved before the order was in force, or may have been.
+    /// Reads what a crash or a stop left unfinished. One that cannot be read is named at each start
+    /// and stays where it is; the others are carried out.
     pub(super) async fn load(store: &dyn Store, now: Timestamp) -> Result<Self, StoreError> {
         let mut pending = Vec::new();
         for (key, bytes) in read_all(store, Span::all(Namespace::LeaseOrder)).await? {
-            let OrderRecord(order) = decode(&bytes)?;
-            if let Ok(id) = key.tail().try_into() {
-                pending.push((OrderId::from_bytes(id), Order { reserved_until: now, ..order }));
+            match (decode(&bytes), key.tail().try_into()) {
+                (Ok(OrderRecord(order)), Ok(id)) => pending.push((OrderId::from_bytes(id), order)),
+                (_, _) => tracing::error!(%key, "an order to end leases is damaged: give it again"),
             }
         }
-        Ok(Self(ArcSwap::from_pointee(pending)))
+        let newest = AtomicI64::new(newest(store, now).await?.millis());
+        Ok(Self { pending: ArcSwap::from_pointee(pending), gate: RwLock::default(), newest })
+    }
+
+    /// Something is reserved at `now`.
+    pub(super) fn reserved(&self, now: Timestamp) {
+        self.newest.fetch_max(now.millis(), Ordering::Relaxed);
+    }
+
+    /// Everything reserved so far was reserved at or before this.
+    fn until(&self, now: Timestamp) -> Timestamp {
+        now.max(Timestamp::from_millis(self.newest.load(Ordering::Relaxed)))
     }
 
     pub(super) fn covers(&self, terms: &Terms) -> bool {
-        self.0.load().iter().any(|(_, order)| order.covers(terms))
+        self.pending.load().iter().any(|(_, order)| order.covers(terms))
     }
 
     pub(super) fn pending(&self) -> Arc<Vec<(OrderId, Order)>> {
-        self.0.load_full()
+        self.pending.load_full()
     }
 
     fn put_in_force(&self, id: OrderId, order: &Order) {
-        self.0.rcu(|orders| {
+        self.pending.rcu(|orders| {
             let mut orders = Vec::clone(orders);
             orders.push((id, order.clone()));
             orders
@@ -67,7 +91,7 @@ impl Orders {
     }
 
     fn done(&self, id: OrderId) {
-        self.0.rcu(|orders| {
+        self.pending.rcu(|orders| {
             orders.iter().filter(|(other, _)| *other != id).cloned().collect::<Vec<_>>()
         });
     }
@@ -98,13 +122,14 @@ impl Ledger {
     /// [put in force](Ledger::put_in_force).
     pub fn draft(&self, scope: Scope, cause: Cause) -> Draft {
         let now = self.now();
-        let order = Order { scope, cause, reserved_until: now, given_at: now };
+        let reserved_until = self.orders.until(now).plus(IN_FORCE_WITHIN);
+        let order = Order { scope, cause, reserved_until, given_at: now };
         Draft { id: self.ids.order(now), order }
     }
 
     /// Puts a durable order in force. What was reserved while it was being written is covered too.
     pub fn put_in_force(&self, draft: Draft) -> Order {
-        let order = Order { reserved_until: self.now(), ..draft.order };
+        let order = Order { reserved_until: self.orders.until(self.now()), ..draft.order };
         self.orders.put_in_force(draft.id, &order);
         self.wake();
         order
@@ -116,8 +141,10 @@ impl Ledger {
         self.orders.pending().iter().map(|(_, order)| order.clone()).collect()
     }
 
-    /// Carries out what is under way. Errors are logged; the next sweep begins again.
-    pub(super) async fn carry_out_orders(&self) {
+    /// Carries out what is under way; says whether all of it was. Errors are logged; the next sweep
+    /// begins again.
+    pub(super) async fn carry_out_orders(&self) -> bool {
+        let mut went_well = true;
         for (id, order) in self.orders.pending().iter() {
             match self.carry_out(*id, order).await {
                 Ok(ended) => {
@@ -125,12 +152,16 @@ impl Ledger {
                 }
                 Err(error) => {
                     tracing::warn!(%id, scope = %order.scope, code = error.code(), "an order is not carried out yet");
+                    went_well = false;
                 }
             }
         }
+        went_well
     }
 
     async fn carry_out(&self, id: OrderId, order: &Order) -> Result<u64, LedgerError> {
+        // Reservations that were begun before the order was in force are in the index from here on.
+        drop(self.orders.gate.write().await);
         let (place, prefix) = order.scope.span();
         let mut rest = Some(Span::with_prefix(namespace(place), prefix));
         let mut ended = 0_u64;
@@ -139,7 +170,8 @@ impl Ledger {
             // Collected first: a closure over borrowed entries would make the future too particular.
             let leases: Vec<LeaseId> =
                 page.entries.iter().filter_map(|(key, _)| index::lease_of(key.tail())).collect();
-            let endings = futures_util::stream::iter(leases.into_iter().map(|lease| self.obey(order, lease)));
+            let endings =
+                futures_util::stream::iter(leases.into_iter().map(|lease| self.obey(order, lease)));
             let count = endings
                 .buffer_unordered(SIDE_BY_SIDE)
                 .try_fold(0_u64, |sum, did| async move { Ok(sum.saturating_add(u64::from(did))) });
@@ -175,6 +207,17 @@ impl Draft {
         let bytes = encode(&OrderRecord(self.order.clone()))?;
         Ok(Transaction::new().put(key(self.id), bytes))
     }
+}
+
+/// The latest reservation, if the clock was set back behind it; otherwise `now`. Ids begin with the time
+/// at which they were made, so that only what is ahead of the clock is looked at.
+async fn newest(store: &dyn Store, now: Timestamp) -> Result<Timestamp, StoreError> {
+    let behind = state(LeaseId::new(now, u128::MAX));
+    let ahead = read_all(store, Span::all(Namespace::LeaseState).after(&behind)).await?;
+    let last = ahead.last().and_then(|(key, _)| key.tail().first_chunk::<6>().copied());
+    let millis =
+        last.map_or(0, |time| time.iter().fold(0, |sum, byte| (sum << 8) | i64::from(*byte)));
+    Ok(now.max(Timestamp::from_millis(millis)))
 }
 
 fn key(id: OrderId) -> Key {

@@ -49,6 +49,18 @@ struct Place {
     settled: Settled,
 }
 
+impl Place {
+    async fn fill(mut self, entry: Key) {
+        match self.reaper.end(self.lease, entry).await {
+            Ok(settled) => self.settled = settled,
+            Err(error) => {
+                let (lease, code) = (self.lease, error.code());
+                tracing::warn!(%lease, code, "the ending of a lease is put off");
+            }
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let ledger = &self.reaper.ledger;
@@ -203,15 +215,8 @@ impl Reaper {
 
     fn start(self: &Arc<Self>, backend: BackendName, lease: LeaseId, entry: Key) {
         let settled = Settled::Busy;
-        let mut place = Place { reaper: Arc::clone(self), backend, lease, settled };
-        self.tasks.spawn(async move {
-            match place.reaper.end(lease, entry).await {
-                Ok(settled) => place.settled = settled,
-                Err(error) => {
-                    tracing::warn!(%lease, code = error.code(), "the ending of a lease is put off");
-                }
-            }
-        });
+        let place = Place { reaper: Arc::clone(self), backend, lease, settled };
+        self.tasks.spawn(place.fill(entry));
     }
 
     /// Ends one lease, or takes it a step further.

@@ -46,6 +46,12 @@ pub(super) fn state(id: LeaseId) -> Key {
     Namespace::LeaseState.key(index::state_key(id))
 }
 
+/// The entry of a lease in the due index.
+pub(super) fn due_entry(lease: &Lease) -> Key {
+    let terms = lease.terms();
+    Namespace::LeaseDue.key(index::due_key(&terms.backend, lease.due_at(), terms.id))
+}
+
 /// The key of a count.
 pub(super) fn quota(quota: &Quota) -> Key {
     Namespace::LeaseQuota.key(quota.key())
