@@ -23,6 +23,8 @@ mod error;
 mod flusher;
 mod format;
 pub mod key;
+#[cfg(test)]
+pub(crate) mod memory;
 pub mod record;
 mod transaction;
 
