@@ -12,6 +12,7 @@ pub mod kill;
 pub mod lease;
 pub mod line;
 pub mod listen;
+pub mod root_login;
 pub mod seal;
 pub mod store;
 pub mod telemetry;

@@ -19,7 +19,7 @@ use symbolon_host::egress::{
     Reach, Trust, intersect,
 };
 use symbolon_host::outbound::{Upstream, asked};
-use symbolon_host::sql::{FixedLogin, Pool, PoolLimits, ServerSettings, Transport};
+use symbolon_host::sql::{LoginSource, Pool, PoolLimits, ServerSettings, Transport};
 use symbolon_host::{Admitted, BackendSpec, CallContext, Entry, Generation, Limits};
 use tokio::time::Instant;
 
@@ -28,6 +28,7 @@ use super::plugins::Plugins;
 use crate::config::{self, Config, Credentials};
 use crate::issuer::{TargetSettings, TargetSource};
 use crate::keyring::TargetAudience;
+use crate::root_login::Account;
 use crate::telemetry::Metrics;
 
 /// The manifest's word for how a target's token is put into requests: `bearer`, `header:<name>` or
@@ -104,7 +105,10 @@ impl<'a> Builder<'a> {
             None => Vec::new(),
         };
         let outbound = Box::new(self.network(&plan, &plugin, injections)?);
-        let database = plan.database.map(|of| self.database(&plan, of)).transpose()?;
+        let database = match plan.database {
+            Some(of) => Some(Box::pin(self.database(&plan, of)).await?),
+            None => None,
+        };
         let spec = BackendSpec {
             name: plan.name,
             config: plan.settings.as_json().clone(),
@@ -120,7 +124,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Connections to the plan's database, none of them open yet.
-    fn database(&self, plan: &Plan<'_>, of: &config::Database) -> Result<Arc<Pool>, Reason> {
+    async fn database(&self, plan: &Plan<'_>, of: &config::Database) -> Result<Arc<Pool>, Reason> {
         let named = |error: &dyn std::error::Error| match error.source() {
             Some(cause) => format!("the database `{}`: {error}: {cause}", of.host),
             None => format!("the database `{}`: {error}", of.host),
@@ -144,9 +148,30 @@ impl<'a> Builder<'a> {
             connections: usize::try_from(of.connections).unwrap_or(usize::MAX),
             ..PoolLimits::default()
         };
-        let login = Arc::new(FixedLogin::new(of.user.clone(), load(&of.password)?));
+        let login = self.login(&plan.name, of)?;
         let pool = Pool::new(settings, self.foundation.network.clone(), login, limits);
-        Ok(Arc::new(pool.map_err(|error| named(&error))?))
+        let pool = Arc::new(pool.map_err(|error| named(&error))?);
+        if let Err(error) = Box::pin(self.foundation.logins.settle(&plan.name, &pool)).await {
+            tracing::error!(backend = %plan.name, %error, "the rotated login stays pending");
+        }
+        Ok(pool)
+    }
+
+    /// The login of a database: the rotated one, or the configured one.
+    fn login(
+        &self,
+        name: &BackendName,
+        of: &config::Database,
+    ) -> Result<Arc<dyn LoginSource>, Reason> {
+        let logins = &self.foundation.logins;
+        let account = Account { user: of.user.clone(), server: format!("{}:{}", of.host, of.port) };
+        let configured = match load(&of.password) {
+            Ok(password) => Some(password),
+            // Nobody needs it any more, and it is good if it is gone.
+            Err(_) if logins.has(name, &account) => None,
+            Err(reason) => return Err(reason),
+        };
+        Ok(logins.source(name, account, configured))
     }
 
     /// Asks the plugin whether it can use its configuration.

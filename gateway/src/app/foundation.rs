@@ -21,6 +21,7 @@ use crate::barriers::{DurableBarriers, OnceSet};
 use crate::config::{self, Config, SecretRef};
 use crate::keyring::{self, Keyring};
 use crate::lease::{Boot, HandleSeal, Hold, Ledger, Parts, Reason};
+use crate::root_login::RootLogins;
 use crate::seal::{Seal, Source};
 use crate::store::{Key, Namespace, Options, SledStore, Store, Transaction};
 use crate::telemetry::{LogFormat, Metrics, Settings as TelemetrySettings, Telemetry};
@@ -45,6 +46,8 @@ pub struct Foundation {
     pub replays: Arc<OnceSet>,
     /// Leases.
     pub leases: Arc<Ledger>,
+    /// Logins of databases that were rotated.
+    pub logins: Arc<RootLogins>,
     /// What revocation handles are wrapped with.
     pub handles: HandleSeal,
     /// The component host.
@@ -74,6 +77,7 @@ impl Foundation {
             policies: keyring::Policies::default(),
         };
         let handles = HandleSeal::new(seal.clone());
+        let logins = Arc::new(RootLogins::open(store.clone(), seal.clone()).await?);
         let keyring = Keyring::open(store.clone(), seal, clock.clone(), settings).await?;
         let journal = open_journal(config, store.clone(), clock.clone()).await?;
         let barriers = DurableBarriers::open(store.clone(), clock.clone()).await?;
@@ -97,6 +101,7 @@ impl Foundation {
             barriers: Arc::new(barriers),
             replays: Arc::new(replays),
             leases: Arc::new(leases),
+            logins,
             handles,
             host: Arc::new(host),
             network,

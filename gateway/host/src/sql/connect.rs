@@ -106,6 +106,10 @@ impl Connector {
         &self.settings.database
     }
 
+    pub(super) fn server(&self) -> String {
+        format!("{}:{}", self.settings.host, self.settings.port)
+    }
+
     /// Connects and logs in. Nothing that is undone by dropping the future needs undoing.
     pub(super) async fn open(
         &self,

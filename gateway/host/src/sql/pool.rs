@@ -164,6 +164,18 @@ impl Pool {
         self.inner.idle().clear();
     }
 
+    /// As whom it logs in.
+    #[must_use]
+    pub fn user(&self) -> String {
+        self.inner.login.candidates().first().map_or_else(String::new, |login| login.user.clone())
+    }
+
+    /// Host and port of the server.
+    #[must_use]
+    pub fn server(&self) -> String {
+        self.inner.connector.server()
+    }
+
     /// Connections that are open and idle.
     #[must_use]
     pub fn idle(&self) -> usize {

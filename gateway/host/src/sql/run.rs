@@ -111,7 +111,7 @@ impl Pool {
             done
         };
         let outcome = within(errand.deadline, outcome).await;
-        self.settle(held, errand.reached, before, statement.is_atomic(), outcome)
+        settle(held, errand.reached, (before, statement.is_atomic()), outcome)
     }
 
     /// Runs several statements in one transaction; answers how many rows each changed.
@@ -138,33 +138,8 @@ impl Pool {
             Ok(Done { rows: nothing(), affected: 0, is_spent: affected.1 })
         };
         let outcome = within(errand.deadline, commit).await;
-        self.settle(held, errand.reached, before, true, outcome)?;
+        settle(held, errand.reached, (before, true), outcome)?;
         Ok(affected.0)
-    }
-
-    /// Takes leave of the connection, and of the doubt where the server dispelled it.
-    fn settle(
-        &self,
-        held: Held,
-        reached: &Reached,
-        before: bool,
-        is_atomic: bool,
-        outcome: Result<Done, SqlError>,
-    ) -> Result<Done, Failure> {
-        match outcome {
-            Ok(done) => {
-                if !done.is_spent {
-                    held.give_back();
-                }
-                Ok(done)
-            }
-            Err(SqlError::Answered(error)) if is_atomic && error.is_definite() => {
-                reached.set(before);
-                held.give_back();
-                Err(Failure { error: error.into(), sent: false })
-            }
-            Err(error) => Err(Failure { error, sent: true }),
-        }
     }
 
     /// Gives the login that the pool uses a new password, by its verifier.
@@ -187,6 +162,29 @@ impl Pool {
         let errand = Errand { deadline, reached: &reached };
         let changed = Box::pin(self.execute(errand, None, &statement)).await;
         changed.map(drop).map_err(|failed| (failed.error, failed.sent))
+    }
+}
+
+/// Takes leave of the connection, and of the doubt where the server dispelled it.
+fn settle(
+    held: Held,
+    reached: &Reached,
+    (before, is_atomic): (bool, bool),
+    outcome: Result<Done, SqlError>,
+) -> Result<Done, Failure> {
+    match outcome {
+        Ok(done) => {
+            if !done.is_spent {
+                held.give_back();
+            }
+            Ok(done)
+        }
+        Err(SqlError::Answered(error)) if is_atomic && error.is_definite() => {
+            reached.set(before);
+            held.give_back();
+            Err(Failure { error: error.into(), sent: false })
+        }
+        Err(error) => Err(Failure { error, sent: true }),
     }
 }
 

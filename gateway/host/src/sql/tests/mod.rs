@@ -77,10 +77,9 @@ pub(super) async fn ask(pool: &Pool, text: &str) -> Result<Rows, super::error::F
 
 /// The text of the one value that a query answers.
 pub(super) async fn text(pool: &Pool, query: &str) -> String {
-    match ask(pool, query).await.unwrap().rows.remove(0).remove(0) {
-        Value::Text(text) => text,
-        other => panic!("{other:?} is no text"),
-    }
+    let value = ask(pool, query).await.unwrap().rows.remove(0).remove(0);
+    let Value::Text(text) = value else { panic!("{value:?} is no text") };
+    text
 }
 
 fn state(database: Option<Arc<Pool>>) -> State {
