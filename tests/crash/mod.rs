@@ -1,6 +1,7 @@
 //! The real binary, killed and asked to stop.
 
 mod process;
+mod signals;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -116,7 +117,7 @@ async fn told_to_stop_it_ends_what_runs_and_takes_nothing_new() {
     assert!(!home.path().join("admin.sock").exists(), "the socket was left behind");
 }
 
-fn gate(port: u16) -> String {
+pub(crate) fn gate(port: u16) -> String {
     format!(
         r#"
 [backends.gate]

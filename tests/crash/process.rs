@@ -68,6 +68,13 @@ impl Home {
 
     /// Starts the binary and waits until it is ready.
     pub(super) async fn start(&self) -> Running {
+        let mut running = self.spawn();
+        running.ready().await;
+        running
+    }
+
+    /// Starts the binary and waits for nothing.
+    pub(super) fn spawn(&self) -> Running {
         let log = self.path().join("log");
         let file = std::fs::File::create(&log).unwrap();
         let child = Command::new(binary())
@@ -79,15 +86,7 @@ impl Home {
             .spawn()
             .unwrap();
         let home = self.path().to_owned();
-        let mut running = Running { child, address: self.address, home, log };
-        let ready = async {
-            while !running.is_ready().await {
-                assert!(running.is_running(), "{}", running.log());
-                tokio::time::sleep(STEP).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, ready).await.unwrap();
-        running
+        Running { child, address: self.address, home, log }
     }
 }
 
@@ -122,6 +121,17 @@ impl Running {
         secret: &str,
     ) -> Result<(u16, String, String), EgressError> {
         self.client().read(token, secret).await
+    }
+
+    /// Waits until it is ready.
+    pub(super) async fn ready(&mut self) {
+        let ready = async {
+            while !self.is_ready().await {
+                assert!(self.is_running(), "{}", self.log());
+                tokio::time::sleep(STEP).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ready).await.unwrap();
     }
 
     async fn is_ready(&self) -> bool {
