@@ -294,6 +294,7 @@ impl Entry {
     /// [`JournalError`]: the opening is not on disk, or not in time.
     pub async fn durable(&mut self) -> Result<(), JournalError> {
         if let Written::Waiting(waiter) = &mut self.opening {
+            self.gauge.urge();
             let written = self.gauge.wait(waiter).await.map(|_| ());
             self.opening = Written::Known(written);
         }

@@ -167,6 +167,20 @@ async fn a_request_leaves_two_lines_and_an_orderly_end_leaves_nothing_unanchored
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_opening_reaches_the_disk_though_nobody_waits_for_it() {
+    let (home, anchors, fixture) = (tempfile::tempdir().unwrap(), Arc::default(), Fixture::new());
+    let (journal, _) = start(&settings(home.path()), &anchors);
+    let _entry = journal.open(&fixture.opening()).unwrap();
+    let written = async {
+        while journal.readings().lines < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), written).await.unwrap();
+    assert_eq!(kinds(home.path()), ["chain.start", "request.open"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_is_dropped_is_recorded_as_abandoned() {
     let (home, anchors, fixture) = (tempfile::tempdir().unwrap(), Arc::default(), Fixture::new());
     let (journal, _) = start(&settings(home.path()), &anchors);

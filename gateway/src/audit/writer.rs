@@ -7,6 +7,7 @@
 //! INVARIANT: an acknowledged line is on disk, and the head below its group is anchored.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use symbolon_core::audit::{Anchor, Chain, ChainEvent, Late, Members};
 use symbolon_core::clock::Timestamp;
@@ -28,6 +29,9 @@ pub use gauge::Health;
 
 /// Most lines that are taken into one group.
 const GROUP: usize = 1024;
+/// How long a group may wait to fill up, and how often it is looked at meanwhile.
+const PATIENCE: Duration = Duration::from_millis(1);
+const GLANCES: u32 = 10;
 /// Most requests that are remembered as late at a time; there is a counter for the rest.
 const LATE: usize = 1024;
 
@@ -86,6 +90,16 @@ pub(super) struct Writer<S> {
     late: Vec<RequestId>,
     buffer: Vec<u8>,
     lines: u64,
+    /// How many closings a group has of late.
+    usual: usize,
+}
+
+/// How many of the commands are closings, for which somebody waits.
+fn closings(commands: &[Command]) -> usize {
+    let is_closing = |command: &&Command| {
+        matches!(command, Command::Note(Note { class: Class::Closing(_), .. }))
+    };
+    commands.iter().filter(is_closing).count()
 }
 
 impl<S: Sink> Writer<S> {
@@ -108,6 +122,7 @@ impl<S: Sink> Writer<S> {
             late: Vec::new(),
             buffer: Vec::new(),
             lines: 0,
+            usual: 0,
         }
     }
 
@@ -133,6 +148,7 @@ impl<S: Sink> Writer<S> {
     pub(super) fn run(mut self, mut receiver: mpsc::Receiver<Command>) {
         let (mut commands, mut notes, mut stops) = (Vec::new(), Vec::new(), Vec::new());
         while receiver.blocking_recv_many(&mut commands, GROUP) > 0 {
+            self.gather(&mut receiver, &mut commands);
             let mut probe = false;
             for command in commands.drain(..) {
                 match command {
@@ -155,6 +171,37 @@ impl<S: Sink> Writer<S> {
             }
         }
         self.finish(stops);
+    }
+
+    /// Lets a group fill up for a moment, until it is about as large as those before it were. A group
+    /// costs two flushes, its own and that of its anchor, whether it has one line or a thousand. Who
+    /// is alone is not kept waiting; an opening that nobody waits for is written with its closing.
+    fn gather(&mut self, receiver: &mut mpsc::Receiver<Command>, commands: &mut Vec<Command>) {
+        for _ in 0..GLANCES {
+            if commands.len() >= GROUP || self.is_due(commands) {
+                break;
+            }
+            std::thread::sleep(PATIENCE / GLANCES);
+            while commands.len() < GROUP
+                && let Ok(command) = receiver.try_recv()
+            {
+                commands.push(command);
+            }
+        }
+        self.usual = closings(commands).max(self.usual * 7 / 8);
+    }
+
+    fn is_due(&self, commands: &[Command]) -> bool {
+        let cannot_wait = |command: &Command| match command {
+            Command::Probe | Command::Stop(_) => true,
+            Command::Note(note) => match note.class {
+                Class::Event | Class::Aggregate => true,
+                Class::Closing(_) | Class::Opening => false,
+            },
+        };
+        commands.iter().any(cannot_wait)
+            || self.gauge.take_urgency()
+            || closings(commands) >= self.usual.max(1)
     }
 
     /// Writes a group and wakes who waits for it.

@@ -1,7 +1,7 @@
 //! What the writer and its callers know of each other: health, time and counts, without a lock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use symbolon_core::clock::Clock;
@@ -45,6 +45,8 @@ pub(in super::super) struct Gauge {
     writing: AtomicU64,
     /// When the last probe was asked for, in the same form.
     probed: AtomicU64,
+    /// Somebody waits for an opening.
+    urgent: AtomicBool,
 }
 
 impl Gauge {
@@ -56,6 +58,7 @@ impl Gauge {
             health: AtomicU8::new(SOUND),
             writing: AtomicU64::new(0),
             probed: AtomicU64::new(0),
+            urgent: AtomicBool::new(false),
         }
     }
 
@@ -107,6 +110,15 @@ impl Gauge {
 
     pub(super) fn end_write(&self) {
         self.writing.store(0, Ordering::Release);
+    }
+
+    /// Says that somebody waits for an opening, whose group is to be written at once.
+    pub(in super::super) fn urge(&self) {
+        self.urgent.store(true, Ordering::Release);
+    }
+
+    pub(super) fn take_urgency(&self) -> bool {
+        self.urgent.swap(false, Ordering::AcqRel)
     }
 
     /// Whether this caller is the one to ask for a probe.
