@@ -7,4 +7,5 @@ mod namespaces;
 mod openbao;
 mod parts;
 mod postgres;
+mod reconcile;
 mod rotation;

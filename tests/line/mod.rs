@@ -4,6 +4,7 @@ mod barred;
 mod bounds;
 mod commands;
 mod leaving;
+mod operating;
 mod pages;
 mod reads;
 mod targets;
