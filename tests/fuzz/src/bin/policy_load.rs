@@ -1,8 +1,8 @@
-//! Fuzzes the loading of policies and the decision: `policy_load [ROUNDS] [SEED]` mutates known
-//! texts, `policy_load FILE…` replays files. Whatever the text: no panic, every fault has a message,
-//! and what loads decides the same twice.
+//! Fuzz target: the loading of policies, and the decision. Whatever the text: every fault has a
+//! message, and what loads decides the same twice.
 
 use std::collections::BTreeMap;
+use std::process::ExitCode;
 
 use symbolon_core::ask::Ask;
 use symbolon_core::clock::Timestamp;
@@ -12,6 +12,7 @@ use symbolon_core::policy::{
     AttributeType, BackendTerms, Bundle, Circumstances, IssuerTerms, Source, Vocabulary,
 };
 use symbolon_core::principal::{Attribute, Binding, Identity, Subject};
+use symbolon_fuzz::{Target, drive};
 
 const SEEDS: &[&str] = &[
     "@id(\"a\") @ttl_max(\"15m\") permit (principal == Workload::\"k8s/web\", action in [Action::\"read\", Action::\"list\"], resource in Folder::\"kv/prod\");\n",
@@ -49,26 +50,14 @@ const PIECES: &[&str] = &[
     "-9223372036854775808",
 ];
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |at: usize, otherwise: u64| match arguments.get(at) {
-        Some(text) => text.parse().ok(),
-        None => Some(otherwise),
-    };
-    if let (Some(rounds), Some(seed)) = (number(0, 20_000), number(1, 1)) {
-        let mut random = Random(seed.max(1));
-        let loaded = (0..rounds).filter(|_| run(&mutate(&mut random))).count();
-        eprintln!("{rounds} texts, {loaded} loaded");
-    } else {
-        for file in &arguments {
-            let text = std::fs::read(file).unwrap_or_default();
-            eprintln!("{file}: loaded {}", run(&String::from_utf8_lossy(&text)));
-        }
-    }
+fn main() -> ExitCode {
+    let seeds = SEEDS.iter().map(|text| text.as_bytes().to_vec()).collect();
+    drive(&Target { name: "policy_load", seeds, words: PIECES, check })
 }
 
 /// Whether the text loaded.
-fn run(text: &str) -> bool {
+fn check(input: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(input) else { return false };
     let sources = [Source { file: String::from("fuzz"), text: text.to_owned() }];
     match Bundle::load(&sources, &vocabulary()) {
         Ok(bundle) => {
@@ -109,44 +98,4 @@ fn vocabulary() -> Vocabulary {
         vocabulary.backends.insert(name, BackendTerms::default());
     }
     vocabulary
-}
-
-/// xorshift64: repeatable, and good enough to choose mutations.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        let bound = u64::try_from(bound.max(1)).unwrap_or(1);
-        usize::try_from(self.0 % bound).unwrap_or(0)
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from.get(self.below(from.len())).copied().unwrap_or_default()
-    }
-}
-
-fn mutate(random: &mut Random) -> String {
-    let copies = 1 + random.below(2);
-    let mut text = random.pick(SEEDS).repeat(copies);
-    for _ in 0..random.below(4) {
-        let at = boundary(&text, random.below(text.len() + 1));
-        match random.below(4) {
-            0 => text.insert_str(at, random.pick(PIECES)),
-            1 => text.truncate(at),
-            2 => text.insert_str(at, random.pick(SEEDS)),
-            _ => {
-                let end = boundary(&text, at + random.below(12)).max(at);
-                text.replace_range(at..end, random.pick(PIECES));
-            }
-        }
-    }
-    text
-}
-
-/// The nearest character boundary at or below.
-fn boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
