@@ -32,7 +32,7 @@ fn binary() -> PathBuf {
 }
 
 /// What outlives each process: configuration, store, audit log.
-pub(super) struct Home {
+pub(crate) struct Home {
     directory: TempDir,
     issuer: Issuer,
     address: SocketAddr,
@@ -40,13 +40,19 @@ pub(super) struct Home {
 
 impl Home {
     /// A directory with the backend `demo`, and more `blocks` of the configuration.
-    pub(super) fn new(blocks: &str) -> Self {
+    pub(crate) fn new(blocks: &str) -> Self {
+        Self::serving(blocks, "")
+    }
+
+    /// The same, with more lines of `[server]`.
+    pub(crate) fn serving(blocks: &str, server: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let issuer = Issuer::new("https://idp.example.test");
         let demo = "[backends.demo]\nplugin = \"static\"\nconfig = { secrets = { \"app/text\" = \"plain\" } }\n";
         let rate = "{ rate = 1000000, burst = 1000000 }";
         let limits = format!("[limits]\nper_principal = {rate}\nper_issuer = {rate}\n");
-        let setup = Setup { blocks: format!("{limits}{demo}{blocks}"), ..Setup::default() };
+        let blocks = format!("{limits}{demo}{blocks}");
+        let setup = Setup { blocks, server: server.to_owned(), ..Setup::default() };
         let file = lay_out(directory.path(), &issuer, &setup);
         // A port that was free a moment ago: the address has to be known before the process is.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -56,30 +62,43 @@ impl Home {
         Self { directory, issuer, address }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Runs a command of the binary against the admin socket, to its end.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = tokio::process::Command::new(binary());
+        command.args(arguments).arg("--socket").arg(self.path().join("admin.sock"));
+        command.kill_on_drop(true).stdin(Stdio::null()).output().await.unwrap()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
     /// A good token.
-    pub(super) fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         let now = SystemClock::start().now().seconds();
         self.issuer.token_of(&Issuer::header(), &self.issuer.claims("alice", ORIGIN, now))
     }
 
     /// Starts the binary and waits until it is ready.
-    pub(super) async fn start(&self) -> Running {
+    pub(crate) async fn start(&self) -> Running {
         let mut running = self.spawn();
         running.ready().await;
         running
     }
 
     /// Starts the binary and waits for nothing.
-    pub(super) fn spawn(&self) -> Running {
+    pub(crate) fn spawn(&self) -> Running {
+        self.spawn_with(&[])
+    }
+
+    /// The same with more variables in its environment.
+    pub(crate) fn spawn_with(&self, environment: &[(&str, &str)]) -> Running {
         let log = self.path().join("log");
         let file = std::fs::File::create(&log).unwrap();
         let child = Command::new(binary())
             .args(["serve", "--config"])
             .arg(self.path().join("symbolon.toml"))
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
@@ -91,7 +110,7 @@ impl Home {
 }
 
 /// One process; killed if it is dropped.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     address: SocketAddr,
     home: PathBuf,
@@ -100,22 +119,22 @@ pub(super) struct Running {
 
 /// One client with connections of its own.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     client: Arc<EgressClient>,
     port: u16,
 }
 
 impl Running {
-    pub(super) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client { client: client(&self.home, self.address), port: self.address.port() }
     }
 
     /// The same: each call makes a client without connections.
-    pub(super) fn fresh_client(&self) -> Client {
+    pub(crate) fn fresh_client(&self) -> Client {
         self.client()
     }
 
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         token: &str,
         secret: &str,
@@ -124,7 +143,7 @@ impl Running {
     }
 
     /// Waits until it is ready.
-    pub(super) async fn ready(&mut self) {
+    pub(crate) async fn ready(&mut self) {
         let ready = async {
             while !self.is_ready().await {
                 assert!(self.is_running(), "{}", self.log());
@@ -139,16 +158,29 @@ impl Running {
         answer.is_ok_and(|answer| answer.status() == 200)
     }
 
-    pub(super) fn is_running(&mut self) -> bool {
+    /// The memory that it has, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    pub(super) fn signal(&mut self, signal: Signal) {
+    pub(crate) fn signal(&mut self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits until the process has ended.
-    pub(super) async fn ended(&mut self) -> ExitStatus {
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         let ended = async {
             loop {
                 if let Some(status) = self.child.try_wait().unwrap() {
@@ -161,19 +193,19 @@ impl Running {
     }
 
     /// Asks it to stop and sees that it does so in order.
-    pub(super) async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.signal(Signal::TERM);
         let status = self.ended().await;
         assert_eq!(status.code(), Some(0), "{}", self.log());
     }
 
     /// What it wrote.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// Waits until it has written `text`.
-    pub(super) async fn logged(&self, text: &str) {
+    pub(crate) async fn logged(&self, text: &str) {
         let logged = async {
             while !self.log().contains(text) {
                 tokio::time::sleep(STEP).await;
@@ -192,7 +224,7 @@ impl Drop for Running {
 
 impl Client {
     /// Status, request id and value.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         token: &str,
         secret: &str,
@@ -202,6 +234,24 @@ impl Client {
         let body: Value = serde_json::from_slice(answer.body()).unwrap();
         let value = body["value"].as_str().unwrap_or_default().to_owned();
         Ok((answer.status().as_u16(), id, value))
+    }
+
+    /// Asks anything; status and JSON.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: &str,
+    ) -> Result<(u16, Value), EgressError> {
+        let url = format!("https://localhost:{}{path}", self.port);
+        let request = Request::builder().method(method).uri(url);
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        let request = request.body(Bytes::copy_from_slice(body.as_bytes())).unwrap();
+        let limits = FetchLimits { deadline: Duration::from_secs(30), max_body: 1 << 20 };
+        let answer = Box::pin(self.client.fetch(request, limits)).await?;
+        let json = serde_json::from_slice(answer.body()).unwrap_or_default();
+        Ok((answer.status().as_u16(), json))
     }
 
     async fn get(

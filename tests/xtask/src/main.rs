@@ -12,6 +12,7 @@ mod debian;
 mod parts;
 mod place;
 mod plugins;
+mod soak;
 mod step;
 mod test;
 
@@ -57,7 +58,12 @@ enum Task {
     /// Fetches the parts that tests need, and prints the variables that say where they are.
     Parts,
     /// Runs what takes long: before a release, not in CI.
-    Soak,
+    Soak {
+        /// How long it may take in all, once everything is built. With less than an hour there are
+        /// fewer kills and less fuzzing, and as many clients.
+        #[arg(long, env = "SYMBOLON_SOAK_MINUTES", default_value_t = 60)]
+        minutes: u32,
+    },
     /// Runs what CI runs, once its tools are installed.
     Ci,
 }
@@ -85,7 +91,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Plugins => plugins::build(&place).map(drop),
         Task::Parts => parts::show(&place),
-        Task::Soak => test::soak(&place),
+        Task::Soak { minutes } => soak::run(&place, minutes),
         Task::Ci => ci::run(&place),
     }
 }

@@ -40,7 +40,17 @@ impl Place {
 
     /// Where the gateway's binary is put.
     pub(crate) fn binary(&self) -> PathBuf {
-        self.target.join("ci/symbolon")
+        self.beside_binary("symbolon")
+    }
+
+    /// Another program of the same profile.
+    pub(crate) fn beside_binary(&self, name: &str) -> PathBuf {
+        self.target.join("ci").join(name)
+    }
+
+    /// Where fuzzing leaves what a target choked on.
+    pub(crate) fn failures(&self) -> PathBuf {
+        self.target.join("fuzz")
     }
 
     /// What the plugins' workspace is compiled in: apart, so that the two compilers do not wait for

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::place::Place;
 
 /// How often a program with a time limit is looked at.
-const GLANCE: Duration = Duration::from_millis(100);
+pub(crate) const GLANCE: Duration = Duration::from_millis(100);
 
 /// Says something to whoever is watching.
 pub(crate) fn say(words: &str) {
@@ -22,7 +22,7 @@ pub(crate) fn say(words: &str) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a build tool measures real time")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

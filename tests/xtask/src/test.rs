@@ -24,7 +24,7 @@ pub(crate) fn run(place: &Place, filter: Option<&str>) -> Result<()> {
     let addresses = prepare(place, || compile(place))?;
     match filter {
         None => everything(place, &addresses),
-        Some(_) => nextest(place, &addresses, filter, "ci"),
+        Some(_) => nextest(place, &addresses, "ci")?.args(filter).run("tests"),
     }
 }
 
@@ -32,16 +32,19 @@ pub(crate) fn run(place: &Place, filter: Option<&str>) -> Result<()> {
 pub(crate) fn everything(place: &Place, addresses: &Addresses) -> Result<()> {
     plugins::test(place)?;
     examples(place)?;
-    nextest(place, addresses, None, "ci")
+    nextest(place, addresses, "ci")?.run("tests")
 }
 
-/// What takes hours: the tests that CI leaves out, of the profile `soak`.
-pub(crate) fn soak(place: &Place) -> Result<()> {
-    let addresses = prepare(place, || compile(place))?;
-    nextest(place, &addresses, None, "soak")
+/// The tests that every other run leaves out, of the profile `soak`.
+pub(crate) fn soak(place: &Place, addresses: &Addresses, minutes: u32) -> Result<()> {
+    nextest(place, addresses, "soak")?
+        .args(["--run-ignored", "only"])
+        .env("SYMBOLON_SOAK_MINUTES", minutes.to_string())
+        .run("soak")
 }
 
-fn compile(place: &Place) -> Result<()> {
+/// The tests and the gateway's binary.
+pub(crate) fn compile(place: &Place) -> Result<()> {
     Cargo::native(place)
         .args(["test", "--no-run", "--workspace", "--profile", "ci", "--locked"])
         .run("tests, compiled")?;
@@ -58,21 +61,16 @@ fn examples(place: &Place) -> Result<()> {
         .run("examples")
 }
 
-fn nextest(
-    place: &Place,
-    addresses: &Addresses,
-    filter: Option<&str>,
-    profile: &str,
-) -> Result<()> {
+/// The runner, told where everything is.
+fn nextest(place: &Place, addresses: &Addresses, profile: &str) -> Result<Cargo> {
     let runner = parts::nextest(place)?;
     let mut run = Cargo::through(place, &runner)
         .args(["nextest", "run", "--workspace", "--locked", "--cargo-profile", "ci"])
         .args(["--profile", profile])
-        .args(filter)
         .env("SYMBOLON_PLUGINS", place.plugins())
         .env("SYMBOLON_BIN", place.binary());
     for (variable, path) in addresses {
         run = run.env(variable, path);
     }
-    run.run("tests")
+    Ok(run)
 }
