@@ -3,6 +3,7 @@
 mod barred;
 mod bounds;
 mod commands;
+pub(crate) mod leases;
 mod leaving;
 mod operating;
 mod pages;

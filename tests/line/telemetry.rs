@@ -18,11 +18,13 @@ const READ: &str = "/v1/secrets/demo/app/text";
 /// Longer than any limit of these tests, shorter than anybody waits for a test.
 const SOON: Duration = Duration::from_secs(20);
 
+/// Head and body of each export.
+type Exports = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
 /// A collector on loopback that takes what comes, or takes it and says nothing.
 struct Collector {
     port: u16,
-    /// Head and body of each export.
-    exports: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    exports: Exports,
     _serving: JoinSet<()>,
 }
 
@@ -30,7 +32,7 @@ impl Collector {
     async fn start(answers: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
         let port = listener.local_addr().expect("an address").port();
-        let exports = Arc::<Mutex<Vec<_>>>::default();
+        let exports = Exports::default();
         let (mut serving, taken) = (JoinSet::new(), exports.clone());
         serving.spawn(async move {
             let mut connections = JoinSet::new();

@@ -11,7 +11,7 @@ const FEWEST: u32 = 20;
 /// How long the whole run may take, as `cargo xtask soak` says.
 fn minutes() -> u32 {
     let asked = symbolon::config::variable("SYMBOLON_SOAK_MINUTES");
-    asked.and_then(|minutes| minutes.into_string().ok()?.parse().ok()).unwrap_or(60)
+    asked.and_then(|minutes| minutes.parse().ok()).unwrap_or(60)
 }
 
 #[tokio::test(flavor = "multi_thread")]

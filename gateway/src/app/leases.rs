@@ -331,8 +331,10 @@ impl From<StoreError> for OperationError {
 fn reported(report: &Report, since: Timestamp) -> Value {
     let rows = report.tallies.iter().map(|((backend, trigger), tally)| {
         let mut row = row(tally);
-        row["backend"] = json!(backend);
-        row["trigger"] = json!(trigger);
+        if let Some(members) = row.as_object_mut() {
+            members.insert("backend".to_owned(), json!(backend));
+            members.insert("trigger".to_owned(), json!(trigger));
+        }
         row
     });
     let oldest = report.oldest.as_ref().map(|oldest| {

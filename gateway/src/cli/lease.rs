@@ -249,22 +249,28 @@ fn brief(lease: &Value) -> Value {
 
 async fn revoke(args: &RevokeArgs, form: Form) -> Result<(), Failure> {
     let path = "/v1/leases:revoke";
-    let mut body = match (&args.id, &args.token, args.scope.text()) {
+    let body = match (&args.id, &args.token, args.scope.text()) {
         (Some(id), ..) => json!({ "lease": id.to_string() }),
         (None, Some(file), _) => json!({ "token": token(file)?.as_str() }),
         (None, None, Some(scope)) => json!({ "scope": scope }),
         (None, None, None) => json!({ "scope": "everything" }),
     };
     if args.id.is_none() || args.dry_run {
-        body["dry_run"] = json!(true);
-        let counted = args.gateway.post(path, &body).await?;
+        let counted = args.gateway.post(path, &only_counted(body.clone())).await?;
         if args.dry_run {
             return output::value(&counted, form, &[]);
         }
         confirm(&ending(&counted), args.yes)?;
-        body["dry_run"] = json!(false);
     }
     output::value(&args.gateway.post(path, &body).await?, form, &[])
+}
+
+/// The same, to be counted and not done.
+fn only_counted(mut body: Value) -> Value {
+    if let Some(members) = body.as_object_mut() {
+        members.insert("dry_run".to_owned(), json!(true));
+    }
+    body
 }
 
 fn ending(counted: &Value) -> String {
@@ -295,7 +301,10 @@ async fn resume(yes: bool, gateway: &SocketArgs, form: Form) -> Result<(), Failu
 }
 
 fn resuming(reason: &str, status: &Value) -> String {
-    let count = |state: &str| status["counts"][state].as_u64().unwrap_or_default();
+    let count = |state: &str| {
+        let counts = status.get("counts").and_then(|counts| counts.get(state));
+        counts.and_then(Value::as_u64).unwrap_or_default()
+    };
     let why = match reason {
         "restored" => {
             "the store looks restored or copied: no other gateway may run on another copy"

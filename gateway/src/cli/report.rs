@@ -55,8 +55,9 @@ const COLUMNS: [&str; 13] = [
 
 fn for_eyes(report: &Value) -> Value {
     let mut shown = report.clone();
-    if let Some(rows) = report.get("revocations").and_then(Value::as_array) {
-        shown["revocations"] = rows.iter().map(row).collect();
+    let rows = report.get("revocations").and_then(Value::as_array);
+    if let (Some(rows), Some(shown)) = (rows, shown.get_mut("revocations")) {
+        *shown = rows.iter().map(row).collect();
     }
     shown
 }

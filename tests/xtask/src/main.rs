@@ -86,7 +86,7 @@ fn run(task: Task) -> Result<()> {
         Task::Test { filter } => test::run(&place, filter.as_deref()),
         Task::Bench { names, json, alone } => {
             let flags = [("--json", json), ("--alone", alone)];
-            let flags = flags.into_iter().filter_map(|(flag, given)| given.then(|| flag.into()));
+            let flags = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.into());
             bench(&place, names.into_iter().chain(flags))
         }
         Task::Plugins => plugins::build(&place).map(drop),

@@ -386,9 +386,8 @@ impl World {
         let backend = terms(Recovery::Named).backend;
         let bound = index::due_bound(&backend, self.now.plus(Duration::from_millis(1)));
         let is_due = |key: &[u8]| key.starts_with(&index::backend_prefix(&backend)) && key < &bound;
-        let due = self.entries.iter().filter_map(|(place, key)| {
-            (*place == index::Place::Due && is_due(key)).then(|| index::lease_of(key).unwrap())
-        });
+        let due = self.entries.iter().filter(|(place, _)| *place == index::Place::Due);
+        let due = due.filter(|(_, key)| is_due(key)).map(|(_, key)| index::lease_of(key).unwrap());
         for id in due.take(most).collect::<Vec<_>>() {
             self.take_further(id);
         }
@@ -399,7 +398,11 @@ impl World {
         let (place, prefix) = order.scope.span();
         let meant: Vec<_> = match place {
             index::Place::State => self.records.keys().copied().collect(),
-            _ => {
+            index::Place::Due
+            | index::Place::Owner
+            | index::Place::Backend
+            | index::Place::Token
+            | index::Place::Quota => {
                 let of =
                     |(at, key): &&(index::Place, Vec<u8>)| *at == place && key.starts_with(&prefix);
                 self.entries
