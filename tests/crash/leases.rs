@@ -124,11 +124,12 @@ async fn killed_at_any_point_nothing_lives_without_a_lease_and_everything_ends()
         let mut running = home.spawn_with(&[("SYMBOLON_KILL_AT", point.as_str())]);
         running.ready().await;
         lead_to(point, &home, &mut running).await;
-        let users = server.roles("sy_").await;
         let running = home.start().await;
         let leases = running.client().send("GET", "/v1/leases", &home.token(), "").await;
         let (_, json) = leases.unwrap_or_else(|error| panic!("{error}"));
         let leases = json["leases"].as_array().unwrap();
+        // Looked at after the leases were: what is there now was there then.
+        let users = server.roles("sy_").await;
         for user in &users {
             let owned = leases
                 .iter()

@@ -82,6 +82,9 @@ async fn a_reload_that_hangs_does_not_keep_the_gateway_from_stopping() {
     upstream.reached(1).await;
     // The check alone may take ten seconds.
     tokio::time::timeout(Duration::from_secs(6), gateway.stop()).await.unwrap();
-    assert!(closed(&mut caller).await.is_empty(), "nothing is answered without a record");
+    // Whoever waits is cut off, or told that the audit log is closed; nothing is answered without it.
+    let said = closed(&mut caller).await;
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.is_empty() || said.starts_with("HTTP/1.1 503 "), "{said}");
     upstream.open_gate();
 }

@@ -200,7 +200,7 @@ async fn a_key_endpoint_that_wears_the_gateway_out_is_left_in_time_and_within_bo
         ("endless-head", Manner::EndlessHead, "egress_head_too_large", 32 << 20),
         ("slow-head", Manner::SlowHead, "egress_deadline", 1000),
         ("bomb", Manner::Bomb, "egress_content_coding", 4 << 20),
-        ("transfer-bomb", Manner::TransferBomb, "egress_protocol", 4 << 20),
+        ("transfer-bomb", Manner::TransferBomb, "keys", 4 << 20),
         ("silent", Manner::Silent, "egress_deadline", 100),
     ];
     let mut raws = Vec::new();

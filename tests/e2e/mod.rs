@@ -3,9 +3,9 @@
 mod documents;
 mod jwks;
 mod key_ways;
+mod leases;
 mod namespaces;
 mod openbao;
-mod leases;
 pub(crate) mod parts;
 mod postgres;
 mod reconcile;

@@ -119,10 +119,17 @@ async fn the_metrics_say_how_many_there_are_and_how_long_revocation_took() {
     line(&page, "symbolon_lease_held", "", "0");
     call(&gateway, "POST", "/v1/leases:revoke", json!({ "lease": lease })).await;
     until(&gateway, &lease, "revoked").await;
+    let took = "symbolon_lease_revocation_duration_seconds_count";
+    // Measured after it is written down.
+    let measured = async {
+        while !gateway.metrics().contains(took) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), measured).await.expect("a measurement");
     let page = gateway.metrics();
     line(&page, "symbolon_lease_count", "state=\"active\"", "0");
     line(&page, "symbolon_lease_count", "state=\"revoked\"", "1");
-    let took = "symbolon_lease_revocation_duration_seconds_count";
     for phase in ["gateway", "backend", "verified"] {
         line(&page, took, &format!("phase=\"{phase}\""), "1");
     }

@@ -195,7 +195,7 @@ async fn a_request_arrives_as_one_trace_with_a_span_for_each_station() {
     }
     shapes.sort();
     let whole = "ask audit.close audit.open authenticate decide dispatch respond";
-    assert_eq!(shapes, ["ask authenticate", whole, whole, whole]);
+    assert_eq!(shapes, [whole, whole, whole, "ask authenticate"]);
 
     let exports = collector.exports_to("/v1/metrics");
     let names = exports.iter().flat_map(|export| metrics(export)).collect::<Vec<_>>();

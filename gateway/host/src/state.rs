@@ -129,10 +129,7 @@ impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         // Made on first use: most plugins need none of it, and it costs as much as the instance.
         let clock = self.shared.clock.as_ref();
-        WasiCtxView {
-            ctx: self.wasi.get_or_insert_with(|| sealed(clock)),
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: self.wasi.get_or_insert_with(|| sealed(clock)), table: &mut self.table }
     }
 }
 

@@ -67,8 +67,6 @@ pub struct Role {
     pub ttl_max: Duration,
     /// Most leases at a time.
     pub max_leases: Option<u64>,
-    /// Whether callers share one credential.
-    pub shared: bool,
     /// What the plugin is told of the role.
     pub settings: Settings,
 }
@@ -156,7 +154,6 @@ impl Role {
             ttl: asked.unwrap_or_else(|| TTL.min(ttl_max).min(of_backend.unwrap_or(MAX_TTL))),
             ttl_max,
             max_leases: block.optional("max_leases", quota),
-            shared: block.or("shared", false, parse::boolean),
             settings: settings(block),
         })
     }

@@ -234,7 +234,7 @@ const DATABASE: &str = "[backends.db]\nplugin = \"postgresql\"\ndatabase = { hos
 #[test]
 fn a_database_and_its_roles_have_the_documented_defaults() {
     let text = format!(
-        "{DATABASE} }}\nttl_max = \"20m\"\n[backends.db.roles.plain]\n[backends.db.roles.short]\nttl_max = \"5m\"\n[backends.db.roles.long]\nttl = \"15m\"\nmax_leases = 3\nshared = true\nconfig = {{ member_of = \"app\" }}\n"
+        "{DATABASE} }}\nttl_max = \"20m\"\n[backends.db.roles.plain]\n[backends.db.roles.short]\nttl_max = \"5m\"\n[backends.db.roles.long]\nttl = \"15m\"\nmax_leases = 3\nconfig = {{ member_of = \"app\" }}\n"
     );
     let config = with(&text).unwrap();
     let backend = &config.backends["db"];
@@ -248,7 +248,7 @@ fn a_database_and_its_roles_have_the_documented_defaults() {
     };
     assert_eq!([minutes("plain"), minutes("short"), minutes("long")], [(20, 30), (5, 5), (15, 30)]);
     let long = &backend.roles["long"];
-    assert_eq!((long.max_leases, long.shared), (Some(3), true));
+    assert_eq!(long.max_leases, Some(3));
     assert_eq!(*long.settings.as_json(), serde_json::json!({ "member_of": "app" }));
     assert_eq!((backend.max_leases, config.limits.leases_per_principal), (None, 1000));
     let secrets: Vec<String> = config.secrets().into_iter().map(|(key, _)| key).collect();

@@ -204,6 +204,7 @@ async fn mac_keys_change_at_once_and_old_audit_keys_are_kept() {
     let house = House::new();
     let keyring = house.open().await;
     let (audit, code) = (keyring.current_audit_key(), keyring.code_mac_key());
+    house.clock.advance(DAY);
     keyring.rotate(Kind::Audit).await.unwrap();
     keyring.rotate(Kind::Code).await.unwrap();
     assert_ne!(keyring.current_audit_key().id(), audit.id());

@@ -506,7 +506,16 @@ impl Revoking {
         let Issued { handle, expires_at, revocable, .. } = issued;
         let certain_from =
             if revocable { self.certain_from } else { self.certain_from.max(expires_at) };
-        Self { handle: Some(handle), ends_at: Some(expires_at), revocable, certain_from, ..self }
+        // Looked for at once: what it is found by is known only now.
+        let next_attempt_at = if revocable { self.since } else { certain_from };
+        Self {
+            handle: Some(handle),
+            ends_at: Some(expires_at),
+            revocable,
+            next_attempt_at,
+            certain_from,
+            ..self
+        }
     }
 
     /// Attempts so far.
@@ -609,10 +618,16 @@ impl Revoked {
         self.attempts
     }
 
-    /// When the record may be deleted.
+    /// When the record may be deleted: what never was is of no interest to anybody, and a backend that
+    /// fails must not fill the store.
     #[must_use]
     pub fn forget_at(&self) -> Timestamp {
-        self.revoked_at.plus(REMEMBERED)
+        match self.proof {
+            Proof::NeverIssued => self.revoked_at,
+            Proof::Acknowledged | Proof::Verified | Proof::RanOut | Proof::Forced => {
+                self.revoked_at.plus(REMEMBERED)
+            }
+        }
     }
 }
 

@@ -138,7 +138,10 @@ pub(crate) fn server_name(host: &Host) -> Result<ServerName<'static>, EgressErro
 }
 
 /// Tries the addresses in order, sharing what is left of the time between those left.
-pub(crate) async fn dial(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, EgressError> {
+pub(crate) async fn dial(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+) -> Result<TcpStream, EgressError> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for (index, address) in addresses.iter().enumerate() {
         let left = addresses.len().saturating_sub(index).max(1);
