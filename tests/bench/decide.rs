@@ -16,10 +16,10 @@ use cedar_policy::{
 };
 use symbolon_core::ask::Ask;
 use symbolon_core::clock::Timestamp;
-use symbolon_core::id::{BackendName, IssuerAlias};
+use symbolon_core::id::{BackendName, IssuerAlias, RoleName};
 use symbolon_core::path::SecretPath;
 use symbolon_core::policy::{
-    AttributeType, BackendTerms, Bundle, Circumstances, IssuerTerms, Source, Vocabulary,
+    AttributeType, BackendTerms, Bundle, Circumstances, IssuerTerms, Permit, Source, Vocabulary,
 };
 use symbolon_core::principal::Principal;
 use symbolon_core::token::{
@@ -68,18 +68,33 @@ fn policy(n: usize) -> String {
     )
 }
 
+/// A permit for `ask`, of a bundle that lets everything be issued.
+pub(crate) fn permit(ask: Ask) -> Permit {
+    let text =
+        "@id(\"issue\") permit (principal, action == Action::\"issue\", resource);".to_owned();
+    let bundle = load(text, 1);
+    let here = Circumstances { now: Timestamp::from_seconds(NOW), source_address: None };
+    bundle.decide(Arc::new(principal()), Arc::new(ask), &here).expect("a permit")
+}
+
 fn bundle(count: usize) -> Bundle {
+    load((0..count).map(policy).collect(), 0)
+}
+
+fn load(text: String, max_unscoped: usize) -> Bundle {
     let attributes = BTreeMap::from([("env".to_owned(), AttributeType::String)]);
     let issuer = IssuerTerms { profile: "oidc", attributes };
+    let role = RoleName::parse("app").expect("a name");
     let vocabulary = Vocabulary {
         issuers: BTreeMap::from([(alias(), issuer)]),
         backends: BTreeMap::from([(
             BackendName::parse("kv").expect("a name"),
-            BackendTerms::default(),
+            BackendTerms { roles: BTreeMap::from([(role, None)]), ttl_max: None },
         )]),
+        max_unscoped,
         ..Vocabulary::default()
     };
-    let source = Source { file: "p.cedar".to_owned(), text: (0..count).map(policy).collect() };
+    let source = Source { file: "p.cedar".to_owned(), text };
     Bundle::load(&[source], &vocabulary).expect("policies")
 }
 

@@ -9,6 +9,7 @@
 
 mod audit;
 mod decide;
+mod lease;
 mod load;
 mod plugin_call;
 mod read;
@@ -21,11 +22,12 @@ use report::Report;
 
 type Bench = fn(&mut Report);
 
-const BENCHES: [(&str, Bench); 5] = [
+const BENCHES: [(&str, Bench); 6] = [
     ("plugin-call", plugin_call::run),
     ("decide", decide::run),
     ("verify", verify::run),
     ("audit", audit::run),
+    ("lease-issue", lease::run),
     ("read", read::run),
 ];
 

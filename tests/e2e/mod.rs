@@ -9,4 +9,6 @@ mod openbao;
 pub(crate) mod parts;
 mod postgres;
 mod reconcile;
+mod root_login;
 mod rotation;
+mod vault_leases;

@@ -43,7 +43,7 @@ enum Task {
     },
     /// Measures, each thing beside its floor: see gateway/docs/performance.md.
     Bench {
-        /// Any of plugin-call, decide, verify, audit, read; all of them if none is named.
+        /// Any of plugin-call, decide, verify, audit, lease-issue, read; all of them if none is named.
         #[arg(value_name = "NAME")]
         names: Vec<String>,
         /// One JSON object a line.
