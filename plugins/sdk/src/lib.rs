@@ -58,6 +58,7 @@ mod random;
 pub mod role;
 mod secret;
 pub mod sql;
+pub mod time;
 
 pub use bindings::base::exports::symbolon::plugin::check::Report;
 pub use bindings::base::symbolon::plugin::log::Level;

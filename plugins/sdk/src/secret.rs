@@ -49,6 +49,23 @@ impl Token {
         Self::single(&format!("header:{name}"), token, expires_at)
     }
 
+    /// Keys of AWS, with which the host signs requests.
+    #[must_use]
+    pub fn aws(
+        access_key_id: &str,
+        secret_access_key: &str,
+        session_token: &str,
+        expires_at: Timestamp,
+    ) -> Self {
+        let field = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+        let fields = vec![
+            field("access_key_id", access_key_id),
+            field("secret_access_key", secret_access_key),
+            field("session_token", session_token),
+        ];
+        Self { fields, ..Self::single("aws", Vec::new(), expires_at) }
+    }
+
     fn single(kind: &str, token: impl Into<Vec<u8>>, expires_at: Timestamp) -> Self {
         Self {
             fields: vec![("token".to_owned(), token.into())],

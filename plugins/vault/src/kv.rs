@@ -6,9 +6,9 @@
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use symbolon_plugin::http::Response;
-use symbolon_plugin::{Error, Listing, Secret};
+use symbolon_plugin::{Error, Listing, Secret, time};
 
-use crate::{refusal, time};
+use crate::refusal;
 
 /// What one page of a listing may hold; the server gives all names at once.
 const PAGE: usize = 1000;

@@ -15,7 +15,6 @@ mod login;
 mod refusal;
 mod request;
 mod role;
-mod time;
 
 use symbolon_plugin::{
     Call, Credentials, Error, Exchange, ExchangeRequest, IssueRequest, Issued, Listing, Plugin,

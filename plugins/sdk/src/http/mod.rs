@@ -95,6 +95,12 @@ impl Request {
         self
     }
 
+    /// The body that will be sent: for the tests of a plugin.
+    #[must_use]
+    pub fn content(&self) -> Option<&[u8]> {
+        self.body.as_deref()
+    }
+
     /// Sets the number of bytes that an answer may have.
     pub fn limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;

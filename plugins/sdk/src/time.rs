@@ -1,7 +1,14 @@
-//! The server's times: RFC 3339, in UTC, with or without a fraction.
+//! Moments as backends write them: RFC 3339, in UTC, with or without a fraction.
 
-/// Seconds since the Unix epoch; fractions are cut.
-pub(crate) fn parse(text: &str) -> Option<u64> {
+use crate::Timestamp;
+
+const DAY: u64 = 86_400;
+/// The last second of the year 9999; later ones mean a mistake and are taken as this.
+const LAST: Timestamp = 253_402_300_799;
+
+/// Seconds since the Unix epoch; fractions are cut. None of what is not surely a moment in UTC.
+#[must_use]
+pub fn parse(text: &str) -> Option<Timestamp> {
     let text = text.strip_suffix('Z')?;
     let (date, time) = text.split_once('T')?;
     let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
@@ -14,7 +21,33 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
         && minute < 60
         && second < 60
         && is_digits(fraction);
-    sound.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
+    sound.then(|| days(year, month, day) * DAY + hour * 3600 + minute * 60 + second)
+}
+
+/// The text of a moment: `2026-11-01T11:00:00Z`.
+#[must_use]
+pub fn format(moment: Timestamp) -> String {
+    let ([year, month, day], [hour, minute, second]) = pieces(moment);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Date and time of day of a moment.
+pub(crate) fn pieces(moment: Timestamp) -> ([u64; 3], [u64; 3]) {
+    let moment = moment.min(LAST);
+    let (days, seconds) = (moment / DAY, moment % DAY);
+    (date(days), [seconds / 3600, seconds / 60 % 60, seconds % 60])
+}
+
+/// Year, month and day, by counting years from March, so that the leap day is the last.
+fn date(days: u64) -> [u64; 3] {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    [year + era * 400 + u64::from(month <= 2), month, day]
 }
 
 fn numbers(text: &str, separator: char, lengths: [usize; 3]) -> Option<[u64; 3]> {
@@ -44,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_of_the_server_are_seconds() {
+    fn a_moment_is_read_and_written() {
         for (text, seconds) in [
             ("1970-01-01T00:00:00Z", 0),
             ("2000-02-29T23:59:59Z", 951_868_799),
@@ -52,7 +85,14 @@ mod tests {
             ("9999-12-31T23:59:59.9Z", 253_402_300_799),
         ] {
             assert_eq!(parse(text), Some(seconds), "{text}");
+            assert_eq!(format(seconds), text.split('.').next().map(whole).unwrap_or_default());
         }
+        assert_eq!(format(u64::MAX), "9999-12-31T23:59:59Z");
+    }
+
+    /// Without the fraction, which is cut.
+    fn whole(text: &str) -> String {
+        format!("{}Z", text.trim_end_matches('Z'))
     }
 
     #[test]
