@@ -1,7 +1,7 @@
 //! The one way into a guest.
 //!
-//! Every call, of whatever interface, walks the same path: breaker, place in the queue, fresh
-//! store with its limits, instance, typed function, deadline. What differs is in `operations`.
+//! Every call, of whatever interface, walks the same path: breaker, turn by the backend's pace, place
+//! in the queue, fresh store with its limits, instance, typed function, deadline. What differs is in `operations`.
 //!
 //! INVARIANT: a store serves one attempt. After an answer, a trap, a timeout or a cancelled caller
 //! it is dropped, and its memory is reset before another instance gets it.
@@ -28,6 +28,7 @@ use crate::facade;
 use crate::fault::{CallError, FaultKind, Trap};
 use crate::limits::{Exceeded, Limits, MAX_HANDLES};
 use crate::manifest::Interface;
+use crate::pace::{PATIENCE, Pace};
 use crate::state::{Shared, State};
 
 /// What comes with every call.
@@ -173,6 +174,7 @@ pub(crate) struct Caller {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) breaker: Breaker,
     pub(crate) places: Places,
+    pub(crate) pace: Pace,
 }
 
 /// One call: what, for whom, and which secrets go in with it.
@@ -193,7 +195,8 @@ impl<'a> Call<'a> {
 }
 
 impl Caller {
-    /// Makes a call, and once more if it only reads and the backend was not there.
+    /// Makes a call, and once more if it only reads and the backend was not there, or did not take a
+    /// credential for which there is another now.
     pub(crate) async fn call<P, T>(&self, call: Call<'_>, params: P) -> Result<T, CallError>
     where
         P: ComponentNamedList + Lower + Copy + Send + Sync,
@@ -202,20 +205,55 @@ impl Caller {
     {
         self.exports.find(call.operation)?;
         let pass = self.breaker.pass(self.clock.elapsed()).map_err(CallError::Open)?;
+        self.turn(call, PATIENCE).await?;
         let _place = self.places.take(self.remaining(call.context)?).await?;
         // Who waited the time away says nothing about the backend: it must not open the breaker.
         if self.remaining(call.context)? < LEAST_TIME {
             return Err(CallError::Busy);
         }
-        let mut outcome = self.attempt(call, params).await;
-        if call.operation.only_reads() && outcome.as_ref().is_err_and(may_pass_by_itself) {
-            outcome = self.attempt(call, params).await;
+        let mut attempt = self.attempt(call, params).await;
+        if attempt.may_be_repeated(call.operation) && self.turn(call, Duration::ZERO).await.is_ok()
+        {
+            attempt = self.attempt(call, params).await;
         }
+        let outcome = attempt.outcome;
         pass.settle(health(&outcome), self.clock.elapsed());
         outcome
     }
 
-    async fn attempt<P, T>(&self, call: Call<'_>, params: P) -> Result<T, CallError>
+    /// Waits for a turn by the backend's pace. `validate` asks no backend and needs none.
+    async fn turn(&self, call: Call<'_>, patience: Duration) -> Result<(), CallError> {
+        if call.operation == Operation::Validate {
+            return Ok(());
+        }
+        let patience = patience.min(self.remaining(call.context)?);
+        let wait = self.pace.turn(self.clock.elapsed(), patience)?;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    async fn attempt<P, T>(&self, call: Call<'_>, params: P) -> Attempt<T>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        T: Lift + Send + Sync + 'static,
+        (Result<T, types::Error>,): ComponentNamedList + Lift,
+    {
+        let mut renewed = false;
+        let outcome = self.once(call, params, &mut renewed).await;
+        if let Some(wait) = outcome.as_ref().err().and_then(asks_to_wait) {
+            self.pace.pause(self.clock.elapsed(), wait);
+        }
+        Attempt { outcome, renewed }
+    }
+
+    async fn once<P, T>(
+        &self,
+        call: Call<'_>,
+        params: P,
+        renewed: &mut bool,
+    ) -> Result<T, CallError>
     where
         P: ComponentNamedList + Lower + Send + Sync,
         T: Lift + Send + Sync + 'static,
@@ -240,6 +278,8 @@ impl Caller {
             Ok(Ok((Err(fault),))) => {
                 let mut fault = facade::fault(fault, call.secrets);
                 fault.request_sent |= reached;
+                // Only where the guest says so: bodies are not read here, and AWS says it with 400.
+                *renewed = fault.kind == FaultKind::Unauthenticated && store.data().renew();
                 Err(CallError::Plugin(Box::new(fault)))
             }
             Ok(Ok((Ok(answer),))) => Ok(answer),
@@ -255,6 +295,27 @@ impl Caller {
             Ok(left.min(self.shared.limits.wall))
         }
     }
+}
+
+/// How one attempt went.
+struct Attempt<T> {
+    outcome: Result<T, CallError>,
+    /// Whether a credential was not taken, and the next attempt has another.
+    renewed: bool,
+}
+
+impl<T> Attempt<T> {
+    fn may_be_repeated(&self, operation: Operation) -> bool {
+        let better = self.renewed || self.outcome.as_ref().is_err_and(may_pass_by_itself);
+        operation.only_reads() && better
+    }
+}
+
+/// The pause that a backend asks everybody for. One that is merely not ready for this question says
+/// so as `unavailable`.
+fn asks_to_wait(error: &CallError) -> Option<Duration> {
+    let fault = error.fault().filter(|fault| fault.kind == FaultKind::RateLimited)?;
+    fault.retry_after
 }
 
 /// A fresh store with its limits.
@@ -348,7 +409,13 @@ fn health<T>(outcome: &Result<T, CallError>) -> Health {
             | FaultKind::Other => Health::Good,
         },
         Err(CallError::Answer(_)) => Health::Good,
-        Err(CallError::Unsupported(_) | CallError::Busy | CallError::Open(_)) => Health::Unknown,
+        Err(
+            CallError::Unsupported(_)
+            | CallError::Busy
+            | CallError::Paced(_)
+            | CallError::Paused(_)
+            | CallError::Open(_),
+        ) => Health::Unknown,
     }
 }
 

@@ -23,6 +23,7 @@ use crate::call::{Caller, Places};
 use crate::limits::Limits;
 use crate::manifest::{Digest, Interface, Manifest};
 use crate::outbound::Outbound;
+use crate::pace::Pace;
 use crate::sql::Pool;
 use crate::state::Shared;
 
@@ -62,6 +63,7 @@ impl Generation {
             exports: plugin.exports().clone(),
             breaker: Breaker::new(limits.breaker_failures, limits.breaker_pause),
             places: Places::new(&limits),
+            pace: Pace::new(limits.rate),
             shared: Arc::new(Shared {
                 backend: Some(spec.name),
                 config: spec.config.to_string(),

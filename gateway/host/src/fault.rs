@@ -40,6 +40,12 @@ pub enum CallError {
     /// As many calls as the backend may have are running and waiting.
     #[error("the backend has as many calls as it may have")]
     Busy,
+    /// Calls come faster than the operator lets them; the next turn is this far away.
+    #[error("the backend is called faster than it may be")]
+    Paced(Duration),
+    /// The backend asked to be left alone, for this long still.
+    #[error("the backend asked for a pause, which lasts {0:?} still")]
+    Paused(Duration),
     /// The breaker is open.
     #[error("the backend failed repeatedly and is left alone for {0:?}")]
     Open(Duration),
@@ -270,7 +276,7 @@ impl CallError {
             Self::Answer(_) => Kind::Provider,
             Self::Trap { .. } | Self::Host(_) => Kind::Internal,
             Self::Timeout { .. } | Self::Open(_) => Kind::Unavailable,
-            Self::Busy => Kind::Exhausted,
+            Self::Busy | Self::Paced(_) | Self::Paused(_) => Kind::Exhausted,
         }
     }
 
@@ -284,6 +290,8 @@ impl CallError {
             Self::Trap { trap, .. } => trap.code(),
             Self::Timeout { .. } => "plugin_deadline",
             Self::Busy => "backend_busy",
+            Self::Paced(_) => "backend_rate",
+            Self::Paused(_) => "backend_paused",
             Self::Open(_) => "backend_breaker_open",
             Self::Host(_) => "component_uncallable",
         }
@@ -299,6 +307,8 @@ impl CallError {
             | Self::Trap { .. }
             | Self::Timeout { .. }
             | Self::Busy
+            | Self::Paced(_)
+            | Self::Paused(_)
             | Self::Open(_)
             | Self::Host(_) => None,
         }
@@ -309,7 +319,12 @@ impl CallError {
     #[must_use]
     pub fn may_have_acted(&self) -> bool {
         match self {
-            Self::Unsupported(_) | Self::Busy | Self::Open(_) | Self::Host(_) => false,
+            Self::Unsupported(_)
+            | Self::Busy
+            | Self::Paced(_)
+            | Self::Paused(_)
+            | Self::Open(_)
+            | Self::Host(_) => false,
             Self::Plugin(fault) => fault.request_sent,
             Self::Trap { reached, .. } | Self::Timeout { reached } => *reached,
             Self::Answer(_) => true,

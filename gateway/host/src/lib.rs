@@ -25,6 +25,7 @@ pub mod limits;
 pub mod manifest;
 mod operations;
 pub mod outbound;
+mod pace;
 pub mod sql;
 mod state;
 #[cfg(test)]
@@ -38,7 +39,7 @@ pub use call::{CallContext, Operation};
 pub use catalog::{BackendSpec, Catalog, Entry, Generation};
 pub use compiled::CompiledCache;
 pub use fault::{AnswerFault, CallError, Fault, FaultKind};
-pub use limits::Limits;
+pub use limits::{Limits, Rate};
 pub use manifest::{Digest, Inspection, Manifest};
 pub use operations::{MAX_BATCH, Selector};
 pub use outbound::{Line, NoEgress, Outbound, Upstream};

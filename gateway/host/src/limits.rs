@@ -22,6 +22,8 @@ pub struct Limits {
     pub concurrency: u32,
     /// Calls that wait for one of those; further ones are refused at once.
     pub waiting: u32,
+    /// How often calls may begin; as often as they come if none.
+    pub rate: Option<Rate>,
     /// Bytes that the guest may hand to the host in one crossing. An answer, a batch included,
     /// must fit.
     pub crossing_bytes: usize,
@@ -41,12 +43,22 @@ impl Default for Limits {
             wall: Duration::from_secs(10),
             concurrency: 64,
             waiting: 256,
+            rate: None,
             crossing_bytes: 4 << 20,
             header_bytes: 32 << 10,
             breaker_failures: 5,
             breaker_pause: Duration::from_secs(10),
         }
     }
+}
+
+/// How often something may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Times a second in the long run. Zero is read as one.
+    pub per_second: u32,
+    /// Times at once. Zero is read as one.
+    pub burst: u32,
 }
 
 /// Handles to resources that a call may hold, guest side and host side.

@@ -141,8 +141,8 @@ pub enum Recovery {
 pub struct EgressWanted {
     /// `https` or `http`.
     pub scheme: String,
-    /// A host name, `*.suffix`, or `{key}` for the host of the URL in that key of the
-    /// configuration.
+    /// A host name, `*.suffix`, `{key}` for the host of the URL in that key of the configuration, or
+    /// a name of which labels are `{key}`, each for the label in that key; the last two are plain.
     pub host: String,
     /// Port; the scheme's own if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +151,15 @@ pub struct EgressWanted {
     pub methods: Vec<String>,
     /// Paths begin with this.
     pub path_prefix: String,
+}
+
+impl EgressWanted {
+    /// The key of the configuration whose URL names the host, if one does.
+    #[must_use]
+    pub fn url_key(&self) -> Option<&str> {
+        let key = self.host.strip_prefix('{')?.strip_suffix('}')?;
+        (!key.contains(['{', '}'])).then_some(key)
+    }
 }
 
 /// What a component says about itself, checked for form.

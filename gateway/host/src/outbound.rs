@@ -31,6 +31,10 @@ pub trait Outbound: Send + Sync + fmt::Debug {
 pub trait Line: WasiHttpHooks {
     /// Whether some upstream may have seen a request of this call.
     fn reached(&self) -> bool;
+
+    /// Lets go of the credentials that were added to this call's requests, since the guest says that
+    /// the upstream did not take them. Answers whether another call would have others.
+    fn renew(&self) -> bool;
 }
 
 /// No network at all: every request is refused. What a backend without grants has.
@@ -45,6 +49,10 @@ impl Outbound for NoEgress {
 
 impl Line for NoEgress {
     fn reached(&self) -> bool {
+        false
+    }
+
+    fn renew(&self) -> bool {
         false
     }
 }
@@ -95,6 +103,10 @@ impl Line for Outgoing {
     fn reached(&self) -> bool {
         self.record().reached
     }
+
+    fn renew(&self) -> bool {
+        self.used().renew()
+    }
 }
 
 /// What `manifest` asks for when its backend is configured with `config`, to be intersected with
@@ -107,17 +119,32 @@ pub fn asked(manifest: &Manifest, config: &Value) -> Result<Vec<Grant>, GrantErr
 }
 
 fn grant(wanted: &EgressWanted, config: &Value) -> Result<Option<Grant>, GrantError> {
-    let key = wanted.host.strip_prefix('{').and_then(|key| key.strip_suffix('}'));
-    let (host, port) = match key {
-        None => (wanted.host.clone(), wanted.port),
-        Some(key) => match named_by(key, config) {
-            Some((host, port)) => (host, wanted.port.or(port)),
-            None => return Ok(None),
-        },
+    let named = match wanted.url_key() {
+        Some(key) => named_by(key, config).map(|(host, port)| (host, wanted.port.or(port))),
+        None => filled(&wanted.host, config).map(|host| (host, wanted.port)),
     };
+    let Some((host, port)) = named else { return Ok(None) };
     let reach = Reach::new(&wanted.scheme, &host, port, &wanted.path_prefix)?;
     let methods = Methods::parse(wanted.methods.iter().map(String::as_str))?;
     Ok(Some(Grant::new(reach, methods)))
+}
+
+/// `pattern` with each `{key}` replaced by what the configuration has there, if that is one label of
+/// a name (RFC 1123): a value cannot become two labels, or another name.
+#[must_use]
+pub fn filled(pattern: &str, config: &Value) -> Option<String> {
+    let Some((before, rest)) = pattern.split_once('{') else { return Some(pattern.to_owned()) };
+    let (key, after) = rest.split_once('}')?;
+    let label = config.get(key)?.as_str().filter(|text| is_label(text))?;
+    Some(format!("{before}{label}{}", filled(after, config)?))
+}
+
+fn is_label(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(plain)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 /// Host, and port if the URL states one, of the URL under `key`.
@@ -140,6 +167,29 @@ mod tests {
         };
         let config = serde_json::json!({"url": "https://vault.example:8200/x", "plain": "https://a.example"});
         grant(&wanted, &config).unwrap().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_key_within_a_name_stands_for_one_label() {
+        let config = serde_json::json!({
+            "service": "sts", "region": "eu-central-1", "dotted": "evil.example", "empty": "",
+            "upper": "EU", "dash": "-a", "number": 7, "nested": "{region}",
+        });
+        for (pattern, expected) in [
+            ("{service}.{region}.amazonaws.com", Some("sts.eu-central-1.amazonaws.com")),
+            ("api.{region}.example.com", Some("api.eu-central-1.example.com")),
+            ("api.example.com", Some("api.example.com")),
+            ("{dotted}.example.com", None),
+            ("{empty}.example.com", None),
+            ("{upper}.example.com", None),
+            ("{dash}.example.com", None),
+            ("{number}.example.com", None),
+            ("{nested}.example.com", None),
+            ("{missing}.example.com", None),
+            ("{service.example.com", None),
+        ] {
+            assert_eq!(filled(pattern, &config).as_deref(), expected, "{pattern}");
+        }
     }
 
     #[test]

@@ -90,6 +90,12 @@ impl State {
 }
 
 impl State {
+    /// Lets go of the credentials that were added to requests of this call, which the upstream did
+    /// not take. Answers whether another call would have others.
+    pub(crate) fn renew(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| line.renew())
+    }
+
     /// Whether some upstream may have seen a request of this call.
     pub(crate) fn reached(&self) -> bool {
         self.line.as_ref().is_some_and(|line| line.reached()) || self.sql.reached()

@@ -236,6 +236,40 @@ async fn a_dropped_call_gives_back_its_place() {
     assert!(scene.backend.probe(&context()).await.is_ok());
 }
 
+/// Answers `rate-limited`, with seven seconds to wait.
+const THROTTLED: &str = "(i32.store8 (i32.const 2080) (i32.const 1))
+    (i64.store (i32.const 2088) (i64.const 7000)) (call $fail (i32.const 6))";
+
+#[tokio::test]
+async fn a_backend_that_asks_for_a_pause_gets_it_from_everybody() {
+    let scene = Scene::of(&Guest::read(THROTTLED)).await;
+    let error = scene.read().await.unwrap_err();
+    let fault = error.fault().unwrap();
+    assert_eq!(
+        (error.code(), fault.retry_after),
+        ("plugin_rate_limited", Some(Duration::from_secs(7)))
+    );
+    let paused = scene.backend.probe(&context()).await.unwrap_err();
+    assert_eq!((paused.code(), paused.kind()), ("backend_paused", Kind::Exhausted));
+    assert!(!paused.may_have_acted());
+    assert!(scene.backend.validate(&context()).await.is_ok(), "which asks no backend");
+    scene.clock.advance(Duration::from_secs(7));
+    assert_eq!(scene.read().await.unwrap_err().code(), "plugin_rate_limited");
+}
+
+#[tokio::test]
+async fn calls_far_beyond_the_rate_are_refused_at_once() {
+    let rate = Some(crate::Rate { per_second: 1, burst: 2 });
+    let scene = Scene::with(&Guest::default(), Limits { rate, ..Limits::default() }).await;
+    for outcome in [Ok(()), Ok(()), Err("backend_rate"), Err("backend_rate")] {
+        let read = scene.read().await.map(drop).map_err(|error| error.code());
+        assert_eq!(read, outcome);
+    }
+    scene.clock.advance(Duration::from_secs(1));
+    assert!(scene.read().await.is_ok());
+    assert!(scene.read().await.is_err(), "one turn a second");
+}
+
 #[tokio::test]
 async fn good_guests_import_no_more_than_types() {
     let admitted = host().admit(Guest::read(GOOD).component()).await.unwrap();

@@ -18,15 +18,15 @@ use symbolon_host::egress::{
     CredentialSource, EgressClient, EgressObserver, Form, Grant, Injection, Injections, Methods,
     Reach, Trust, intersect,
 };
-use symbolon_host::outbound::{Upstream, asked};
+use symbolon_host::outbound::{Upstream, asked, filled};
 use symbolon_host::sql::{LoginSource, Pool, PoolLimits, ServerSettings, Transport};
-use symbolon_host::{Admitted, BackendSpec, CallContext, Entry, Generation, Limits};
+use symbolon_host::{Admitted, BackendSpec, CallContext, Entry, Generation, Limits, Rate};
 use tokio::time::Instant;
 
 use super::foundation::Foundation;
 use super::plugins::Plugins;
 use crate::config::{self, Config, Credentials};
-use crate::issuer::{TargetSettings, TargetSource};
+use crate::issuer::{SignedSource, TargetSettings, TargetSource};
 use crate::keyring::TargetAudience;
 use crate::root_login::Account;
 use crate::telemetry::Metrics;
@@ -34,6 +34,9 @@ use crate::telemetry::Metrics;
 /// The manifest's word for how a target's token is put into requests: `bearer`, `header:<name>` or
 /// `aws`.
 const TOKEN_KIND: &str = "token-kind";
+/// The manifest's words for what signatures of AWS hold for, where the configuration does not say:
+/// text in which `{key}` stands for that key of the plugin's configuration.
+const SIGNED_FOR: (&str, &str) = ("sigv4-service", "sigv4-region");
 /// How long a plugin may take to check its configuration.
 const VALIDATION: Duration = Duration::from_secs(10);
 
@@ -101,7 +104,7 @@ impl<'a> Builder<'a> {
     async fn generation(&mut self, plan: Plan<'_>) -> Result<Arc<Generation>, Reason> {
         let plugin = self.plugins.find(plan.plugin)?;
         let injections = match plan.credentials {
-            Some(credentials) => Box::pin(self.injections(&plan, credentials)).await?,
+            Some(credentials) => Box::pin(self.injections(&plan, &plugin, credentials)).await?,
             None => Vec::new(),
         };
         let outbound = Box::new(self.network(&plan, &plugin, injections)?);
@@ -229,9 +232,11 @@ impl<'a> Builder<'a> {
     async fn injections(
         &mut self,
         plan: &Plan<'_>,
+        plugin: &Admitted,
         credentials: &Credentials,
     ) -> Result<Vec<Injection>, Reason> {
-        let (form, source) = Box::pin(self.source(&credentials.source)).await?;
+        let stated = stated_scope(plugin, plan.settings);
+        let (form, source) = Box::pin(self.source(&credentials.source, stated)).await?;
         let to_host = plan.egress.iter().filter(|grant| grant.host == credentials.host);
         let injection = |egress: &config::Egress| {
             Ok(Injection::new(reach(egress)?, form.clone(), source.clone()))
@@ -242,14 +247,27 @@ impl<'a> Builder<'a> {
     async fn source(
         &mut self,
         source: &config::CredentialSource,
+        stated: Option<config::Scope>,
     ) -> Result<(Form, Arc<dyn CredentialSource>), Reason> {
-        if let config::CredentialSource::Target(name) = source {
-            let source = Box::pin(self.target_source(name)).await?;
-            let form = self.target_form(name)?;
-            return Ok((form, source));
+        use config::CredentialSource as From;
+        match source {
+            From::Target { name, scope } => {
+                let source = Box::pin(self.target_source(name)).await?;
+                let form = self.target_form(name, scope.as_ref(), stated)?;
+                Ok((form, source))
+            }
+            From::Jwt(jwt) => Ok((Form::Bearer, Arc::new(self.signed(jwt)?))),
+            From::Bearer(_) | From::Header { .. } | From::Basic { .. } | From::SigV4(_) => {
+                let (form, credential) = fixed(source)?;
+                Ok((form, Arc::new(Fixed(Arc::new(credential)))))
+            }
         }
-        let (form, credential) = fixed(source)?;
-        Ok((form, Arc::new(Fixed(Arc::new(credential)))))
+    }
+
+    fn signed(&self, of: &config::Jwt) -> Result<SignedSource, Reason> {
+        let (key, clock) = (load(&of.key)?, self.foundation.clock.clone());
+        SignedSource::new(of.issuer.clone(), of.lifetime, &key, clock)
+            .map_err(|error| format!("the key `{}`: {error}", of.key))
     }
 
     /// The source of a target's tokens: one for all backends that use it.
@@ -280,11 +298,25 @@ impl<'a> Builder<'a> {
         Ok(source)
     }
 
-    fn target_form(&self, name: &TargetName) -> Result<Form, Reason> {
+    fn target_form(
+        &self,
+        name: &TargetName,
+        scope: Option<&config::Scope>,
+        stated: Option<config::Scope>,
+    ) -> Result<Form, Reason> {
         let made = self.targets.get(name).and_then(|made| made.as_ref().ok());
         let generation = made.ok_or_else(|| unknown_target(name))?;
         let kind = generation.manifest().metadata.get(TOKEN_KIND).map(String::as_str);
         match kind {
+            Some("aws") => match scope.cloned().or(stated) {
+                Some(config::Scope { service, region }) => Ok(Form::SigV4 { region, service }),
+                None => Err(format!(
+                    "the target `{name}` gives keys of AWS: `credentials` needs `service` and `region`"
+                )),
+            },
+            Some(_) | None if scope.is_some() => Err(format!(
+                "the target `{name}` gives no keys of AWS, which `service` and `region` are for"
+            )),
             None | Some("bearer") => Ok(Form::Bearer),
             Some(kind) => match kind.strip_prefix("header:").map(str::parse::<HeaderName>) {
                 Some(Ok(name)) => Ok(Form::Header { name, prefix: String::new() }),
@@ -358,6 +390,13 @@ fn load(secret: &config::SecretRef) -> Result<Secret, Reason> {
     secret.load().map_err(|error| error.to_string())
 }
 
+/// What requests of this plugin are signed for, if its manifest says so.
+fn stated_scope(plugin: &Admitted, settings: &config::Settings) -> Option<config::Scope> {
+    let stated = |key: &str| filled(plugin.manifest().metadata.get(key)?, settings.as_json());
+    let (service, region) = SIGNED_FOR;
+    Some(config::Scope { service: stated(service)?, region: stated(region)? })
+}
+
 /// The forms whose credential stands in the configuration, by reference.
 fn fixed(source: &config::CredentialSource) -> Result<(Form, Credential), Reason> {
     use config::CredentialSource as From;
@@ -373,7 +412,8 @@ fn fixed(source: &config::CredentialSource) -> Result<(Form, Credential), Reason
             (Form::Basic, Credential::Password { user: user.clone(), password })
         }
         From::SigV4(keys) => sigv4(keys)?,
-        From::Target(name) => return Err(unknown_target(name)),
+        From::Target { name, .. } => return Err(unknown_target(name)),
+        From::Jwt(jwt) => return Err(format!("the key `{}` is no credential by itself", jwt.key)),
     })
 }
 
@@ -403,8 +443,9 @@ impl CredentialSource for Fixed {
         Box::pin(async { Ok(self.0.clone()) })
     }
 
-    fn invalidate(&self, _: &Arc<Credential>, status: http::StatusCode) {
+    fn invalidate(&self, _: &Arc<Credential>, status: http::StatusCode) -> bool {
         tracing::warn!(%status, "the upstream does not take the configured credential");
+        false
     }
 }
 
@@ -438,6 +479,7 @@ fn limits(of: &config::CallLimits) -> Limits {
         cpu: of.cpu,
         wall: of.timeout,
         concurrency: of.concurrency,
+        rate: of.rate.map(|config::Rate { rate: per_second, burst }| Rate { per_second, burst }),
         ..Limits::default()
     }
 }

@@ -112,11 +112,12 @@ fn credential_of<'c>(config: &'c Config, target: &TargetName) -> Option<&'c Targ
 
 fn target_in(credentials: &Credentials) -> Option<&TargetName> {
     match &credentials.source {
-        CredentialSource::Target(target) => Some(target),
+        CredentialSource::Target { name, .. } => Some(name),
         CredentialSource::Bearer(_)
         | CredentialSource::Header { .. }
         | CredentialSource::Basic { .. }
-        | CredentialSource::SigV4(_) => None,
+        | CredentialSource::SigV4(_)
+        | CredentialSource::Jwt(_) => None,
     }
 }
 
@@ -182,7 +183,8 @@ fn client_certificates(config: &Config) -> impl Iterator<Item = (String, &Tls)> 
 fn secrets_in<'c>(key: &str, source: &'c CredentialSource) -> Vec<(String, &'c SecretRef)> {
     let at = |part: &str| format!("{key}.{part}");
     match source {
-        CredentialSource::Target(_) => Vec::new(),
+        CredentialSource::Target { .. } => Vec::new(),
+        CredentialSource::Jwt(jwt) => vec![(at("jwt.key"), &jwt.key)],
         CredentialSource::Bearer(secret) => vec![(at("bearer"), secret)],
         CredentialSource::Header { value, .. } => vec![(at("header.value"), value)],
         CredentialSource::Basic { password, .. } => vec![(at("basic.password"), password)],

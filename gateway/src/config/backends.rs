@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use symbolon_core::id::{PluginName, RoleName, TargetName};
 
+use super::base::Rate;
 use super::cursor::{Block, Value};
 use super::database::{Database, Role, quota, ttl};
 use super::egress::Egress;
@@ -112,7 +113,12 @@ pub struct Credentials {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialSource {
     /// The short token that a target obtains.
-    Target(TargetName),
+    Target {
+        /// The target.
+        name: TargetName,
+        /// What its keys sign for, if it gives keys of AWS and the plugin's manifest does not say.
+        scope: Option<Scope>,
+    },
     /// `Authorization: Bearer`.
     Bearer(SecretRef),
     /// One header.
@@ -131,6 +137,29 @@ pub enum CredentialSource {
     },
     /// AWS Signature Version 4.
     SigV4(SigV4),
+    /// A short token that the host signs, as `Authorization: Bearer`.
+    Jwt(Jwt),
+}
+
+/// What a signature of AWS holds for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Such as `secretsmanager`.
+    pub service: String,
+    /// Such as `eu-central-1`.
+    pub region: String,
+}
+
+/// A token of an app that is known by its key, as GitHub Apps are: RS256, and nothing in it but who
+/// and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jwt {
+    /// The private key, PEM.
+    pub key: SecretRef,
+    /// `iss`: the app's id.
+    pub issuer: String,
+    /// How long a token lasts from now.
+    pub lifetime: Duration,
 }
 
 /// Keys for AWS Signature Version 4.
@@ -159,6 +188,8 @@ pub struct CallLimits {
     pub timeout: Duration,
     /// Calls at a time.
     pub concurrency: u32,
+    /// Calls a second.
+    pub rate: Option<Rate>,
     /// Bytes of one upstream answer.
     pub response: u64,
 }
@@ -259,15 +290,18 @@ fn credentials(block: &mut Block<'_>, egress: &[Egress]) -> Option<Credentials> 
 
 impl Credentials {
     fn read(block: &mut Block<'_>, egress: &[Egress]) -> Option<Self> {
-        block.exactly_one(&["target", "bearer", "header", "basic", "sigv4"]);
-        let target = block.optional("target", parse::name).map(CredentialSource::Target);
+        block.exactly_one(&["target", "bearer", "header", "basic", "sigv4", "jwt"]);
+        let scope = Scope::read(block);
+        let target = block.optional("target", parse::name);
+        let target = target.map(|name| CredentialSource::Target { name, scope });
         let bearer = block.optional("bearer", parse::secret).map(CredentialSource::Bearer);
         let header = block.child("header", header);
         let basic = block.child("basic", basic);
         let sigv4 = block.child("sigv4", SigV4::read).map(CredentialSource::SigV4);
+        let jwt = block.child("jwt", Jwt::read).map(CredentialSource::Jwt);
         let named = block.optional("host", parse::host);
         let host = receiver(block, named, egress);
-        let source = target.or(bearer).or(header).or(basic).or(sigv4);
+        let source = target.or(bearer).or(header).or(basic).or(sigv4).or(jwt);
         Some(Self { source: source?, host: host? })
     }
 }
@@ -343,6 +377,44 @@ impl SigV4 {
     }
 }
 
+impl Scope {
+    /// Both keys or neither, and only beside a target.
+    fn read(block: &mut Block<'_>) -> Option<Self> {
+        let service = block.optional("service", scope_part);
+        let region = block.optional("region", scope_part);
+        for (key, other) in [("service", "region"), ("region", "service")] {
+            if block.has(key) && !block.has("target") {
+                block.fault_at(key, Problem::new("belongs to a `target` that gives keys of AWS"));
+            } else if block.has(key) && !block.has(other) {
+                block.missing(other);
+            }
+        }
+        Some(Self { service: service?, region: region? })
+    }
+}
+
+/// A part of a credential scope.
+fn scope_part(value: &Value<'_>) -> Result<String, Problem> {
+    let text = value.text()?;
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    match (1..=63).contains(&text.len()) && text.bytes().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err(Problem::new("is no service or region of AWS")
+            .with_help("as in a credential scope: \"secretsmanager\", \"eu-central-1\"")),
+    }
+}
+
+impl Jwt {
+    fn read(block: &mut Block<'_>) -> Option<Self> {
+        let key = block.required("key", parse::secret);
+        let issuer = block.required("issuer", parse::text);
+        // GitHub refuses what ends later than in ten minutes, by its own clock.
+        let lifetime = parse::duration(60 * SECOND, 600 * SECOND);
+        let lifetime = block.or("lifetime", 540 * SECOND, lifetime);
+        Some(Self { key: key?, issuer: issuer?, lifetime })
+    }
+}
+
 impl CallLimits {
     fn read(block: &mut Block<'_>) -> Option<Self> {
         let milliseconds = Duration::from_millis;
@@ -352,6 +424,7 @@ impl CallLimits {
             cpu: block.or("cpu", SECOND, parse::duration(milliseconds(10), 60 * SECOND)),
             timeout: block.or("timeout", 10 * SECOND, timeout),
             concurrency: block.or("concurrency", 64, parse::integer(1, 10_000)),
+            rate: block.child("rate", Rate::read),
             response: block.or("response", MIB, parse::size(1 << 10, 64 * MIB)),
         })
     }

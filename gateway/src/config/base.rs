@@ -205,7 +205,7 @@ fn limited(block: &mut Block<'_>, key: &'static str, default: Rate) -> Rate {
 }
 
 impl Rate {
-    fn read(block: &mut Block<'_>) -> Option<Self> {
+    pub(super) fn read(block: &mut Block<'_>) -> Option<Self> {
         let rate = block.required("rate", parse::integer(1, 10_000_000));
         let burst = block.required("burst", parse::integer(1, 10_000_000));
         Some(Self { rate: rate?, burst: burst? })

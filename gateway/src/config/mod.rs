@@ -39,8 +39,8 @@ use std::path::{Path, PathBuf};
 use symbolon_core::id::{BackendName, IssuerAlias, TargetName};
 
 pub use self::backends::{
-    AssertionSubject, Backend, CallLimits, CredentialSource, Credentials, PluginRef, Settings,
-    SigV4, Target,
+    AssertionSubject, Backend, CallLimits, CredentialSource, Credentials, Jwt, PluginRef, Scope,
+    Settings, SigV4, Target,
 };
 pub use self::base::{
     Admin, Assertions, Audit, Limits, LogFormat, Plugins, Rate, Seal, Store, Telemetry,

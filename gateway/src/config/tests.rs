@@ -189,6 +189,7 @@ fn transport_without_tls_stays_on_loopback() {
     }
 }
 
+const TARGET: &str = "[targets.a]\nplugin = \"p\"\naudience = \"a\"\n";
 const EGRESS: &str = "egress = [{ host = \"a.example\", methods = [\"GET\"] }]\n";
 
 #[test]
@@ -215,7 +216,13 @@ fn what_does_not_agree_is_refused() {
         ("[server.discovery]\nlisten = [\"127.0.0.1:8443\"]\n".to_owned(), "server.discovery.listen[0]: `127.0.0.1:8443` is taken by `server.listen`"),
         ("[backends.kv]\nplugin = \"p\"\ncredentials = { bearer = \"env:T\" }\n".to_owned(), "backends.kv.credentials: no egress is granted that could carry a credential"),
         (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ bearer = \"env:T\", host = \"b.example\" }}\n"), "backends.kv.credentials.host: is not a host that `egress` grants"),
-        (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ bearer = \"env:T\", basic = {{ user = \"u\", password = \"env:P\" }} }}\n"), "backends.kv.credentials: only one of `target`, `bearer`, `header`, `basic`, `sigv4` may be set"),
+        (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ bearer = \"env:T\", basic = {{ user = \"u\", password = \"env:P\" }} }}\n"), "backends.kv.credentials: only one of `target`, `bearer`, `header`, `basic`, `sigv4`, `jwt` may be set"),
+        (backend("target = \"a\", service = \"s3\"") + TARGET, "backends.kv.credentials.region: is missing"),
+        (backend("target = \"a\", service = \"s3\", region = \"eu west\"") + TARGET, "backends.kv.credentials.region: is no service or region of AWS"),
+        (backend("bearer = \"env:T\", region = \"eu-west-1\""), "backends.kv.credentials.region: belongs to a `target` that gives keys of AWS"),
+        (backend("jwt = { key = \"file:app.pem\", issuer = \"1\", lifetime = \"11m\" }"), "backends.kv.credentials.jwt.lifetime: must be from 1m to 10m"),
+        (backend("jwt = { key = \"file:app.pem\" }"), "backends.kv.credentials.jwt.issuer: is missing"),
+        ("[backends.kv]\nplugin = \"p\"\nlimits = { rate = { rate = 0, burst = 1 } }\n".to_owned(), "backends.kv.limits.rate.rate: expected an integer from 1 to 10000000"),
         ("[backends.kv]\nplugin = \"p\"\negress = [{ scheme = \"http\", host = \"a.example\", methods = [\"GET\"], addresses = [\"10.0.0.0/8\"] }]\n".to_owned(), "backends.kv.egress[0].scheme: plain http is only granted to loopback networks"),
         ("[issuer]\norigin = \"https://gw.example.com\"\n".to_owned(), "issuer.origin: is `server.public_origin`, the issuer of access tokens"),
         ("[issuer]\norigin = \"https://gw.example.com/v1/secrets/kv\"\n".to_owned(), "issuer.origin: `/v1` is a path of the gateway's own"),
@@ -352,6 +359,7 @@ fn a_literal_is_refused_in_every_secret_place_and_never_shown() {
         backend(&format!("bearer = \"{LITERAL}\"")),
         backend(&format!("header = {{ name = \"x\", value = \"{LITERAL}\" }}")),
         backend(&format!("basic = {{ user = \"u\", password = \"{LITERAL}\" }}")),
+        backend(&format!("jwt = {{ key = \"{LITERAL}\", issuer = \"1\" }}")),
         DATABASE.replace("env:P", LITERAL) + " }\n",
         backend(&format!(
             "sigv4 = {{ access_key_id = \"{LITERAL}\", secret_access_key = \"{LITERAL}\", session_token = \"{LITERAL}\", region = \"r\", service = \"s\" }}"

@@ -10,12 +10,14 @@
 
 mod export;
 mod flight;
+mod signed;
 mod target;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 pub use export::{ExportError, export};
+pub use signed::{KeyError, SignedSource};
 pub use target::{TargetSettings, TargetSource};
 
 /// How long others may cache the documents, in seconds. A new key is published at least this long,

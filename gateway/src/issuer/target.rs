@@ -246,7 +246,7 @@ impl CredentialSource for TargetSource {
 
     /// Throws the token away that the upstream did not take, unless that was done just now or a
     /// newer one is held already.
-    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) {
+    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) -> bool {
         let pause = if status == StatusCode::UNAUTHORIZED { PAUSE } else { LONG_PAUSE };
         let mut held = self.exchanger.held();
         let now = self.exchanger.clock.elapsed();
@@ -256,5 +256,6 @@ impl CredentialSource for TargetSource {
             held.token = None;
             held.complained = Some(now);
         }
+        !is_held || !recently
     }
 }

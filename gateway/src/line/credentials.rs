@@ -368,7 +368,8 @@ fn not_ended(terms: &Terms, error: CallError) -> EndError {
     let message = error.fault().map_or("", |fault| fault.message.as_str());
     tracing::debug!(%lease, backend, code, message, "a credential is not ended yet");
     match (error, kind) {
-        (CallError::Busy, _) | (_, Some(FaultKind::RateLimited)) => EndError::Busy,
+        (CallError::Busy | CallError::Paced(_) | CallError::Paused(_), _)
+        | (_, Some(FaultKind::RateLimited)) => EndError::Busy,
         (CallError::Open(_) | CallError::Timeout { .. }, _) => EndError::Down(code),
         // The gateway's own login is not taken, or the backend does not answer: every lease's matter.
         (

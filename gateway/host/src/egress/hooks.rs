@@ -18,7 +18,7 @@ use wasmtime_wasi_http as wasi;
 use super::client::{Admitted, Dispatch, EgressClient};
 use super::error::{Cause, EgressError};
 use super::grant::Grant;
-use super::inject::{Injections, Moment, SourceError};
+use super::inject::{Injections, Moment, SourceError, Used};
 use super::meter::{CallLimits, Meter, Record};
 
 /// Bytes of a request's headers, names and values together.
@@ -65,6 +65,7 @@ pub struct Outgoing {
     injections: Arc<Injections>,
     deadline: Instant,
     meter: Arc<Meter>,
+    used: Used,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn EgressObserver>,
 }
@@ -80,7 +81,13 @@ impl Outgoing {
         observer: Arc<dyn EgressObserver>,
     ) -> Self {
         let meter = Arc::new(Meter::new(terms.limits));
-        Self { client, injections, deadline: terms.deadline, meter, clock, observer }
+        let used = Used::default();
+        Self { client, injections, deadline: terms.deadline, meter, used, clock, observer }
+    }
+
+    /// The credentials that were added to the call's requests so far.
+    pub(crate) const fn used(&self) -> &Used {
+        &self.used
     }
 
     /// What the call has done so far.
@@ -141,6 +148,7 @@ impl Outgoing {
         let moment = Moment { now: self.clock.now(), deadline: self.deadline };
         let injected = self.injections.apply(admitted.destination(), &mut request, moment);
         let applied = injected.await?;
+        self.used.note(&applied);
         let patience = options.and_then(|options| options.first_byte_timeout);
         let head_deadline = patience
             .and_then(|patience| Instant::now().checked_add(patience))

@@ -9,7 +9,7 @@
 //! It does not read bodies: an upstream that echoes a credential in a body shows it to the plugin.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
@@ -59,8 +59,9 @@ pub trait CredentialSource: Send + Sync + fmt::Debug {
 
     /// The upstream answered 401 or 403 to `used`. A source compares `used` with what it holds, so
     /// that a late complaint does not throw away a fresh credential, and limits how often it
-    /// renews: 403 is also what a lack of permission looks like.
-    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode);
+    /// renews: 403 is also what a lack of permission looks like. Answers whether the next credential
+    /// is another than `used`.
+    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) -> bool;
 }
 
 /// Why there is no credential.
@@ -269,10 +270,37 @@ fn basic(user: &str, password: &Secret) -> Result<Secret, EgressError> {
     Ok(Secret::from(BASE64_STANDARD.encode(pair.expose())))
 }
 
+/// A source, and what it gave.
+type Given = (Arc<dyn CredentialSource>, Arc<Credential>);
+
+/// What was added to the requests of one call. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Used(Arc<Mutex<Vec<Given>>>);
+
+impl Used {
+    pub(super) fn note(&self, applied: &Applied) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (source, credential) in &applied.used {
+            if !all.iter().any(|(_, known)| Arc::ptr_eq(known, credential)) {
+                all.push((Arc::clone(source), Arc::clone(credential)));
+            }
+        }
+    }
+
+    /// Tells the sources that nothing of this was taken. It is the guest that says so, hence with the
+    /// status that is believed less often. Answers whether any of them has something else now.
+    pub(crate) fn renew(&self) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let told = all.iter().map(|(source, used)| source.invalidate(used, StatusCode::FORBIDDEN));
+        // Every source is told, and not only the first that has something else.
+        told.fold(false, |renewed, another| renewed | another)
+    }
+}
+
 /// What was added to one request.
 #[derive(Debug, Default)]
 pub(super) struct Applied {
-    used: Vec<(Arc<dyn CredentialSource>, Arc<Credential>)>,
+    used: Vec<Given>,
     needles: Vec<Secret>,
     pub(super) identity: Option<Arc<ClientIdentity>>,
 }

@@ -278,8 +278,9 @@ impl CredentialSource for Fixed {
         Box::pin(async { Ok(Arc::clone(&self.credential)) })
     }
 
-    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) {
+    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) -> bool {
         assert!(Arc::ptr_eq(used, &self.credential));
         self.complaints.lock().unwrap().push(status);
+        false
     }
 }

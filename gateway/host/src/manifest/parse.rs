@@ -163,16 +163,10 @@ fn is_line(text: &str, max: usize) -> bool {
 }
 
 fn is_egress(entry: &EgressWanted) -> bool {
-    let host_byte = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
     let key_byte = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
-    let host = match entry.host.strip_prefix('{') {
-        Some(key) => {
-            key.strip_suffix('}').is_some_and(|k| !k.is_empty() && k.bytes().all(key_byte))
-        }
-        None => {
-            let name = entry.host.strip_prefix("*.").unwrap_or(&entry.host);
-            (1..=253).contains(&name.len()) && name.bytes().all(host_byte)
-        }
+    let host = match entry.url_key() {
+        Some(key) => !key.is_empty() && key.bytes().all(key_byte),
+        None => is_host(entry.host.strip_prefix("*.").unwrap_or(&entry.host)),
     };
     let method =
         |m: &String| (1..=16).contains(&m.len()) && m.bytes().all(|b| b.is_ascii_uppercase());
@@ -181,6 +175,22 @@ fn is_egress(entry: &EgressWanted) -> bool {
         && entry.methods.iter().all(method)
         && entry.path_prefix.starts_with('/')
         && is_line(&entry.path_prefix, 512)
+}
+
+/// A name, some of whose labels may be `{key}`: not the last two, or the configuration would choose
+/// whose host it is.
+fn is_host(name: &str) -> bool {
+    let host_byte = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let key_byte = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
+    let key = |label: &str| {
+        let key = label.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        key.is_some_and(|key| !key.is_empty() && key.bytes().all(key_byte))
+    };
+    let last_are_plain = name.rsplit('.').take(2).all(|label| !label.starts_with('{'));
+    let plain = |label: &str| label.bytes().all(host_byte);
+    (1..=253).contains(&name.len())
+        && last_are_plain
+        && name.split('.').all(|label| plain(label) || key(label))
 }
 
 /// Semver 2.0.0, without the finer points of pre-release ordering, which nothing here needs.

@@ -39,7 +39,14 @@ fn wanted_egress_has_a_grammar() {
             r#"{{"scheme":"{scheme}","host":"{host}","methods":["{method}"],"path_prefix":"{prefix}"}}"#
         )
     };
-    for host in ["api.example.com", "*.example.com", "{url}", "{vault.url}"] {
+    for host in [
+        "api.example.com",
+        "*.example.com",
+        "{url}",
+        "{vault.url}",
+        "{service}.{region}.example.com",
+        "api.{region}.example.com",
+    ] {
         assert!(with(&entry("https", host, "GET", "/")).is_ok(), "{host}");
     }
     for bad in [
@@ -48,6 +55,12 @@ fn wanted_egress_has_a_grammar() {
         entry("https", "*", "GET", "/"),
         entry("https", "{}", "GET", "/"),
         entry("https", "a/b", "GET", "/"),
+        entry("https", "{region}.com", "GET", "/"),
+        entry("https", "api.{domain}.com", "GET", "/"),
+        entry("https", "api.example.{tld}", "GET", "/"),
+        entry("https", "{a}{b}", "GET", "/"),
+        entry("https", "api-{region}.example.com", "GET", "/"),
+        entry("https", "{a.b}.example.com", "GET", "/"),
         entry("https", "Upper", "GET", "/"),
         entry("https", "a", "get", "/"),
         entry("https", "a", "GET", "v1"),
