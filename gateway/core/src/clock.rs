@@ -81,7 +81,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// Wall-clock time. May jump in either direction.
     fn now(&self) -> Timestamp;
 
-    /// Time since some fixed moment before the process started serving. Never goes back.
+    /// Time since some fixed moment before the process started serving, sleep of the machine included.
+    /// Never goes back.
     fn elapsed(&self) -> Duration;
 }
 

@@ -33,7 +33,8 @@ pub const LONGEST_GAP: Duration = Duration::from_hours(7 * 24);
 /// What clocks may be apart.
 const TOLERANCE: Duration = Duration::from_mins(5);
 
-/// The ledger's clock: anchored in the wall clock when it is opened, monotonic from then on.
+/// The ledger's clock: anchored in the wall clock when it is opened, monotonic from then on. Sleep of
+/// the machine counts ([`Clock::elapsed`]): who wakes up finds due what fell due meanwhile.
 pub(super) struct Steady {
     clock: Arc<dyn Clock>,
     /// Wall-clock milliseconds at an elapsed time of zero.

@@ -26,6 +26,21 @@ async fn a_jump_while_it_runs_ends_nothing_and_prolongs_nothing() {
     }
 }
 
+/// The elapsed reading counts sleep (`SystemClock`), so that waking looks like this.
+#[tokio::test]
+async fn a_machine_that_slept_wakes_to_leases_that_have_ended() {
+    let world = World::new().await;
+    let (short, long) = (world.issue(&wish()).await, world.issue(&wish()).await);
+    world.ledger.renewed(long, world.now().plus(CEILING)).await.unwrap();
+    let asleep = HOUR / 2;
+    world.clock.advance(asleep);
+    assert_eq!(world.ledger.clock_offset(), 0, "to have slept is no jump");
+    assert!(matches!(world.ledger.renewable(short).await, Err(LedgerError::Illegal(_))));
+    world.drain().await;
+    assert!(!world.database.is_usable(short) && world.database.is_usable(long));
+    assert_eq!(world.state(long).await, "active");
+}
+
 /// Runs at an uptime of an hour, stops, and starts again when `passed` has gone by, with the wall
 /// clock at `wall` after the last beat.
 async fn restarted(passed: Duration, wall: i64, other_boot: bool) -> (World, TempDir) {
