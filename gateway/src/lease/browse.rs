@@ -6,7 +6,7 @@ use symbolon_core::lease::{Lease, Scope};
 use symbolon_core::principal::Identity;
 
 use super::view::LeaseView;
-use super::write::namespace;
+use super::write::{Stored, namespace, state};
 use super::{Ledger, LedgerError};
 use crate::store::{Key, Span};
 
@@ -42,6 +42,10 @@ pub struct LeasePage {
     pub next: Option<LeaseId>,
 }
 
+/// A record that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Damaged(pub(super) LeaseId);
+
 impl Ledger {
     /// The leases of one principal that are not over, the oldest first.
     ///
@@ -65,24 +69,32 @@ impl Ledger {
             span = span.after(&self.position(&filter.scope, lease).await?);
         }
         let page = self.store.scan(span, after.limit.clamp(1, MAX_PAGE)).await?;
+        let ids: Vec<_> =
+            page.entries.iter().filter_map(|(key, _)| index::lease_of(key.tail())).collect();
+        let next = ids.last().copied().filter(|_| page.next.is_some());
         let mut leases = Vec::new();
-        let mut last = None;
-        for (key, _) in &page.entries {
-            let Some(id) = index::lease_of(key.tail()) else { continue };
-            last = Some(id);
-            match self.read(id).await {
-                Ok(Some(stored)) => {
-                    let view = self.view(&stored.lease);
-                    leases.extend(Some(view).filter(|view| filter.lets(view)));
+        for found in self.read_many(ids).await? {
+            match found {
+                Ok(lease) => {
+                    leases.extend(Some(self.view(&lease)).filter(|view| filter.lets(view)));
                 }
-                Ok(None) => {}
-                Err(LedgerError::Damaged(id)) => {
+                Err(Damaged(id)) => {
                     tracing::error!(lease = %id, "its record is damaged; it is left out of a list");
                 }
-                Err(error) => return Err(error),
             }
         }
-        Ok(LeasePage { leases, next: last.filter(|_| page.next.is_some()) })
+        Ok(LeasePage { leases, next })
+    }
+
+    /// The leases with these ids, in their order, without those that are not there.
+    pub(super) async fn read_many(
+        &self,
+        ids: Vec<LeaseId>,
+    ) -> Result<Vec<Result<Lease, Damaged>>, LedgerError> {
+        let found = self.store.get_many(ids.iter().map(|id| state(*id)).collect()).await?;
+        let there = ids.into_iter().zip(found).filter_map(|(id, bytes)| Some((id, bytes?)));
+        let read = |(id, bytes)| Stored::of(id, bytes).map(|it| it.lease).ok_or(Damaged(id));
+        Ok(there.map(read).collect())
     }
 
     /// Where a lease stands in the list of `scope`, or stood: pages go on behind one that was

@@ -3,7 +3,7 @@
 
 use symbolon_core::id::BackendName;
 use symbolon_core::lease::index::Quota;
-use symbolon_core::lease::{Scope, index};
+use symbolon_core::lease::{Lease, Phase, Scope, index};
 
 use super::write::{namespace, quota};
 use super::{Ledger, LedgerError};
@@ -87,18 +87,21 @@ impl Ledger {
         let mut number = 0_u64;
         while let Some(span) = rest {
             let page = self.store.scan(span, PAGE).await?;
-            for lease in page.entries.iter().filter_map(|(key, _)| index::lease_of(key.tail())) {
-                match self.find(lease).await {
-                    Ok(Some(view)) if matches!(view.state, "reserved" | "active") => {
-                        number = number.saturating_add(1);
-                    }
-                    Ok(_) | Err(LedgerError::Damaged(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            let ids = page.entries.iter().filter_map(|(key, _)| index::lease_of(key.tail()));
+            let found = self.read_many(ids.collect()).await?;
+            let would_end = found.iter().flatten().filter(|lease| self.is_not_ending(lease));
+            number = number.saturating_add(u64::try_from(would_end.count()).unwrap_or(u64::MAX));
             rest = page.next;
         }
         Ok(number)
+    }
+
+    fn is_not_ending(&self, lease: &Lease) -> bool {
+        match lease.phase() {
+            Phase::Reserved(_) => true,
+            Phase::Active(active) => !self.orders.covers(active.terms()),
+            Phase::Revoking(_) | Phase::Revoked(_) => false,
+        }
     }
 
     async fn count(&self, whose: &Quota) -> Result<u64, LedgerError> {

@@ -369,9 +369,7 @@ impl Ledger {
 
     pub(super) async fn read(&self, id: LeaseId) -> Result<Option<Stored>, LedgerError> {
         let Some(bytes) = self.store.get(&state(id)).await? else { return Ok(None) };
-        let stored = Stored::read(bytes).map_err(|_| LedgerError::Damaged(id))?;
-        // A record under another's key would be revoked in the other's name.
-        if stored.lease.terms().id == id { Ok(Some(stored)) } else { Err(LedgerError::Damaged(id)) }
+        Stored::of(id, bytes).map(Some).ok_or(LedgerError::Damaged(id))
     }
 
     pub(super) fn view(&self, lease: &Lease) -> LeaseView {

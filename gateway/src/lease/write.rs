@@ -27,6 +27,12 @@ impl Stored {
     pub(super) fn read(bytes: Vec<u8>) -> Result<Self, StoreError> {
         Ok(Self { lease: decode(&bytes)?, bytes })
     }
+
+    /// The lease `id` as `bytes` have it; `None` if they are damaged. A record under another's key
+    /// would be revoked in the other's name.
+    pub(super) fn of(id: LeaseId, bytes: Vec<u8>) -> Option<Self> {
+        Self::read(bytes).ok().filter(|stored| stored.lease.terms().id == id)
+    }
 }
 
 /// Where the store keeps a place of the ledger.

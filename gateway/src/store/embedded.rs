@@ -215,6 +215,13 @@ impl Store for SledStore {
         )
     }
 
+    fn get_many(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+        Box::pin(self.off_thread(move |trees| {
+            let value = |key: &Key| trees.of(key.namespace().tree()).get(key.encoded());
+            keys.iter().map(|key| Ok(value(key)?.map(|value| value.to_vec()))).collect()
+        }))
+    }
+
     fn scan(&self, span: Span, limit: usize) -> BoxFuture<'_, Result<Page, StoreError>> {
         Box::pin(self.off_thread(move |trees| read_page(trees, span, limit.max(1))))
     }

@@ -57,6 +57,17 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The value under `key`. Cancel-safe.
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>>;
 
+    /// The values under `keys`, in the order of `keys`. Cancel-safe. They need not be of one moment.
+    fn get_many(&self, keys: Vec<Key>) -> BoxFuture<'_, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+        Box::pin(async move {
+            let mut found = Vec::with_capacity(keys.len());
+            for key in &keys {
+                found.push(self.get(key).await?);
+            }
+            Ok(found)
+        })
+    }
+
     /// Up to `limit` entries of `span`, in the order of their keys. Cancel-safe.
     fn scan(&self, span: Span, limit: usize) -> BoxFuture<'_, Result<Page, StoreError>>;
 

@@ -6,6 +6,7 @@ mod damage;
 mod disk;
 mod orders;
 mod outage;
+mod pages;
 mod property;
 mod protocol;
 mod quota;
