@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use http::HeaderName;
 use symbolon_core::id::{BackendName, RoleName, TargetName};
 use symbolon_core::secret::Secret;
@@ -39,6 +40,9 @@ const TOKEN_KIND: &str = "token-kind";
 const SIGNED_FOR: (&str, &str) = ("sigv4-service", "sigv4-region");
 /// How long a plugin may take to check its configuration.
 const VALIDATION: Duration = Duration::from_secs(10);
+/// How many plugins check their configurations at once: one that takes its time does not make a reload
+/// wait for it and for each of the others in turn.
+const VALIDATIONS: usize = 8;
 
 /// Why a backend is degraded, for the operator.
 type Reason = String;
@@ -75,9 +79,9 @@ impl<'a> Builder<'a> {
         Self { foundation, config, plugins, targets, sources }
     }
 
-    /// Every backend, ready or degraded.
+    /// Every backend, ready or degraded. What the components check themselves is checked at once.
     pub(super) async fn backends(mut self) -> Entries {
-        let mut entries = Entries::new();
+        let mut made = Vec::with_capacity(self.config.backends.len());
         for (name, backend) in &self.config.backends {
             let plan = Plan {
                 name: name.clone(),
@@ -89,18 +93,29 @@ impl<'a> Builder<'a> {
                 limits: &backend.limits,
                 database: backend.database.as_ref(),
             };
-            let entry = match Box::pin(self.generation(plan)).await {
-                Ok(generation) => Entry::Ready(generation),
-                Err(reason) => {
-                    tracing::error!(backend = %name, reason, "the backend is degraded");
-                    Entry::Degraded { reason }
-                }
-            };
-            entries.insert(name.clone(), entry);
+            made.push((name.clone(), Box::pin(self.generation(plan)).await));
         }
-        entries
+        let checked = made.into_iter().map(|(name, made)| self.entry(name, made));
+        futures_util::stream::iter(checked).buffered(VALIDATIONS).collect().await
     }
 
+    /// What the catalog says of a backend, once its plugin has checked its configuration.
+    async fn entry(
+        &self,
+        name: BackendName,
+        made: Result<Arc<Generation>, Reason>,
+    ) -> (BackendName, Entry) {
+        let entry = match self.checked(made).await {
+            Ok(generation) => Entry::Ready(generation),
+            Err(reason) => {
+                tracing::error!(backend = %name, reason, "the backend is degraded");
+                Entry::Degraded { reason }
+            }
+        };
+        (name, entry)
+    }
+
+    /// One that its plugin has not checked yet.
     async fn generation(&mut self, plan: Plan<'_>) -> Result<Arc<Generation>, Reason> {
         let plugin = self.plugins.find(plan.plugin)?;
         let injections = match plan.credentials {
@@ -121,9 +136,7 @@ impl<'a> Builder<'a> {
             database,
         };
         let clock = self.foundation.clock.clone();
-        let generation = Arc::new(Generation::new(&plugin, spec, clock));
-        self.validate(&generation).await?;
-        Ok(generation)
+        Ok(Arc::new(Generation::new(&plugin, spec, clock)))
     }
 
     /// Connections to the plan's database, none of them open yet.
@@ -177,15 +190,19 @@ impl<'a> Builder<'a> {
         Ok(logins.source(name, account, configured))
     }
 
-    /// Asks the plugin whether it can use its configuration.
-    async fn validate(&self, generation: &Generation) -> Result<(), Reason> {
+    /// What was made, if its plugin can use its configuration.
+    async fn checked(
+        &self,
+        made: Result<Arc<Generation>, Reason>,
+    ) -> Result<Arc<Generation>, Reason> {
+        let generation = made?;
         let clock = &self.foundation.clock;
         let context = CallContext {
             request_id: self.foundation.ids.request(clock.now()),
             deadline: clock.elapsed().saturating_add(VALIDATION),
         };
         match Box::pin(generation.validate(&context)).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(generation),
             Err(error) => {
                 let detail = error.fault().map(|fault| format!(": {}", fault.message));
                 Err(format!(
@@ -344,7 +361,8 @@ impl<'a> Builder<'a> {
             database: None,
         };
         let made = Box::pin(self.generation(plan)).await;
-        let made = made.map_err(|reason| format!("its target `{name}`: {reason}"));
+        let made =
+            self.checked(made).await.map_err(|reason| format!("its target `{name}`: {reason}"));
         self.targets.insert(name.clone(), made.clone());
         made
     }
