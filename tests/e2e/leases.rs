@@ -6,14 +6,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::Value;
+use symbolon::lease::LeaseView;
 use symbolon_core::clock::{Clock, ManualClock, Timestamp};
 use symbolon_core::id::LeaseId;
+use symbolon_core::lease::Proof;
 use symbolon_tests::harness::{Answer, Gateway, Setup};
 
 use super::parts::Postgres;
 use super::parts::postgres::{DATABASE, Version};
 
-const ROLES: [(&str, &str); 2] = [
+pub(super) const ROLES: [(&str, &str); 2] = [
     ("reader", "ttl = \"10m\"\nttl_max = \"30m\"\nconfig = { member_of = \"app_readonly\" }"),
     (
         "owner",
@@ -22,24 +24,29 @@ const ROLES: [(&str, &str); 2] = [
 ];
 
 /// A gateway in front of a database.
-struct Scene {
-    server: Postgres,
-    gateway: Gateway,
-    token: String,
+pub(super) struct Scene {
+    pub(super) server: Postgres,
+    pub(super) gateway: Gateway,
+    pub(super) token: String,
 }
 
 /// A login that was issued.
-struct Login {
-    lease: String,
-    user: String,
-    password: String,
+pub(super) struct Login {
+    pub(super) lease: String,
+    pub(super) user: String,
+    pub(super) password: String,
 }
 
 impl Scene {
     async fn start(version: Version, clock: Option<Arc<dyn Clock>>) -> Self {
         let server = Postgres::start(version).await;
         let blocks = server.blocks("db", &ROLES);
-        let gateway = Gateway::start(Setup { blocks, clock, ..Setup::default() }).await;
+        Self::before(server, Setup { blocks, clock, ..Setup::default() }).await
+    }
+
+    /// A gateway as `setup` says in front of a server that runs.
+    pub(super) async fn before(server: Postgres, setup: Setup) -> Self {
+        let gateway = Gateway::start(setup).await;
         let token = gateway.token("alice");
         Self { server, gateway, token }
     }
@@ -49,7 +56,7 @@ impl Scene {
         self.gateway.ask(Method::POST, path, Some(&self.token), body).await
     }
 
-    async fn issue(&self, role: &str) -> Login {
+    pub(super) async fn issue(&self, role: &str) -> Login {
         self.issue_for(role, "").await
     }
 
@@ -64,29 +71,44 @@ impl Scene {
         }
     }
 
-    async fn sql_as(&self, login: &Login, statement: &str) -> Result<Vec<Vec<String>>, String> {
+    pub(super) async fn sql_as(
+        &self,
+        login: &Login,
+        statement: &str,
+    ) -> Result<Vec<Vec<String>>, String> {
         self.server.sql_as((&login.user, &login.password), DATABASE, statement).await
     }
 
-    async fn revoke(&self, login: &Login) {
+    /// Gives a login back and waits for its end; answers the proof of it.
+    pub(super) async fn revoke(&self, login: &Login) -> Option<Proof> {
+        self.give_back(login).await;
+        self.over(login).await
+    }
+
+    /// Gives a login back, and waits for nothing.
+    pub(super) async fn give_back(&self, login: &Login) {
         let path = format!("/v1/leases/{}", login.lease);
         let ended = self.gateway.ask(Method::DELETE, &path, Some(&self.token), Bytes::new()).await;
         assert_eq!(ended.status, StatusCode::OK, "{:?}", ended.json);
-        self.over(login).await;
     }
 
-    /// Waits until the ledger has the lease as over.
-    async fn over(&self, login: &Login) {
+    /// Waits until the ledger has the lease as over; answers the proof of it.
+    pub(super) async fn over(&self, login: &Login) -> Option<Proof> {
+        self.seen(login, |lease| lease.state == "revoked").await.proof
+    }
+
+    /// Waits until the ledger shows the lease like this.
+    pub(super) async fn seen(&self, login: &Login, like: impl Fn(&LeaseView) -> bool) -> LeaseView {
         let id = LeaseId::parse(&login.lease).expect("an id");
         let looking = async {
             loop {
                 let found = self.gateway.app.foundation.leases.find(id).await.expect("the ledger");
-                if found.is_some_and(|lease| lease.state == "revoked") {
-                    return;
+                if let Some(lease) = found.filter(&like) {
+                    return lease;
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), looking).await.expect("its end");
+        tokio::time::timeout(Duration::from_secs(60), looking).await.expect("to see it so")
     }
 }
 
@@ -104,7 +126,7 @@ async fn an_issued_login_sees_what_it_should_and_ends_with_its_sessions() {
         let (user, password) = (login.user.as_str(), login.password.as_str());
         let mut session = scene.server.session((user, password), DATABASE).await;
         let other = scene.issue("reader").await;
-        scene.revoke(&login).await;
+        assert_eq!(scene.revoke(&login).await, Some(Proof::Probed));
         let reason = session.ended().await;
         assert!(reason.contains("terminating connection"), "{reason}");
         assert!(!scene.server.has_role(user).await);

@@ -8,6 +8,7 @@ mod namespaces;
 mod openbao;
 pub(crate) mod parts;
 mod postgres;
+mod probes;
 mod reconcile;
 mod root_login;
 mod rotation;

@@ -24,7 +24,7 @@ use crate::limits::Limits;
 use crate::manifest::{Digest, Interface, Manifest};
 use crate::outbound::Outbound;
 use crate::pace::Pace;
-use crate::sql::Pool;
+use crate::sql::{IssuedLogins, Pool};
 use crate::state::Shared;
 
 /// How a backend uses a plugin.
@@ -50,6 +50,14 @@ pub struct Generation {
     interfaces: Vec<Interface>,
     digest: Digest,
     caller: Caller,
+    issued: Option<Issued>,
+}
+
+/// Where the logins are remembered that a backend issues.
+pub(crate) struct Issued {
+    pub(crate) logins: Arc<IssuedLogins>,
+    /// Host and port of the backend's server.
+    pub(crate) server: Arc<str>,
 }
 
 impl Generation {
@@ -81,7 +89,17 @@ impl Generation {
             interfaces: inspection.interfaces.clone(),
             digest: inspection.digest,
             caller,
+            issued: None,
         }
+    }
+
+    /// Remembers what it issues in `logins`, so that [`Generation::try_ended`] can try it. Does
+    /// nothing for a backend without a database: of another's credentials the host does not know how
+    /// they are used.
+    #[must_use]
+    pub fn remembering(self, logins: Arc<IssuedLogins>) -> Self {
+        let issued = self.database().map(|pool| Issued { logins, server: pool.server().into() });
+        Self { issued, ..self }
     }
 
     /// The plugin's name.
@@ -124,6 +142,10 @@ impl Generation {
     #[must_use]
     pub fn database(&self) -> Option<&Arc<Pool>> {
         self.caller.shared.database.as_ref()
+    }
+
+    pub(crate) fn issued(&self) -> Option<&Issued> {
+        self.issued.as_ref()
     }
 
     pub(crate) fn caller(&self) -> &Caller {

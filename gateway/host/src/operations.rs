@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use symbolon_core::ask::Version;
 use symbolon_core::clock::Timestamp;
+use symbolon_core::id::LeaseId;
 use symbolon_core::path::SecretPath;
 use symbolon_core::secret::Secret;
+use tokio::time::Instant;
 use zeroize::Zeroize;
 
 use crate::answer::{
@@ -22,7 +24,7 @@ use crate::call::{Call, CallContext, Operation};
 use crate::catalog::Generation;
 use crate::facade::{self, Latest};
 use crate::fault::{AnswerFault, CallError};
-use crate::sql;
+use crate::sql::{self, Trial};
 
 /// Most selectors of one [`Generation::read_many`].
 pub const MAX_BATCH: usize = 100;
@@ -135,6 +137,21 @@ impl Generation {
         request: &IssueRequest,
     ) -> Result<Issued, CallError> {
         let made = self.materials(request)?;
+        // Before anything is sent: also of a create whose answer is lost the end can be proven.
+        self.remember(request.reservation, &made);
+        let issued = Box::pin(self.issue_with(context, request, made)).await;
+        if issued.as_ref().is_err_and(|error| !error.may_have_acted()) {
+            self.issued().into_iter().for_each(|issued| issued.logins.forget(request.reservation));
+        }
+        issued
+    }
+
+    async fn issue_with(
+        &self,
+        context: &CallContext,
+        request: &IssueRequest,
+        made: Materials,
+    ) -> Result<Issued, CallError> {
         let known = request.materials.iter().chain(&made.held);
         let secrets: Vec<&Secret> = known.map(|(_, value)| value).collect();
         let call = Call {
@@ -180,6 +197,34 @@ impl Generation {
         self.caller().call(call, (&told, &credential)).await
     }
 
+    /// Tries the very login that was issued, after it was ended. Takes nobody's word, and none of the
+    /// plugin's. For what is neither shared nor of unknown making.
+    pub async fn try_ended(&self, context: &CallContext, credential: &Reference) -> Trial {
+        let (Some(issued), Some(pool)) = (self.issued(), self.database()) else {
+            return Trial::Untried;
+        };
+        let reservation = credential.reservation;
+        let Some(password) = issued.logins.password(reservation, &issued.server) else {
+            return Trial::Untried;
+        };
+        // A call that has no time left is a try in vain like any other.
+        let left = self.caller().remaining(context).unwrap_or_default();
+        let user = sql::username(&credential.role.name, reservation);
+        let tried = Box::pin(pool.refuses_login(&user, &password, Instant::now() + left)).await;
+        if let Err(error) = &tried {
+            let code = error.code();
+            tracing::debug!(%reservation, %code, "trying an ended login proves nothing");
+        }
+        issued.logins.judge(reservation, tried)
+    }
+
+    fn remember(&self, reservation: LeaseId, made: &Materials) {
+        let password = made.issued.iter().find(|(name, _)| name == PASSWORD);
+        if let (Some(issued), Some((_, password))) = (self.issued(), password) {
+            issued.logins.remember(reservation, &issued.server, password.clone());
+        }
+    }
+
     /// Says what became of a credential, without using it.
     ///
     /// # Errors
@@ -208,45 +253,20 @@ impl Generation {
         Ok(facade::issued_page(self.caller().call(call, (&told, next)).await?)?)
     }
 
-    /// Sets the new credential that the backend keeps. Idempotent for the same materials.
+    /// Has the plugin set `password` for the login by which the host comes to the backend's database.
+    /// Its statements carry the verifier; the plugin sees neither. Idempotent for one password, which
+    /// is to be written down before and proven by a login afterwards.
     ///
     /// # Errors
-    /// [`CallError`].
-    pub async fn rotate(
-        &self,
-        context: &CallContext,
-        materials: &[(String, Secret)],
-    ) -> Result<(), CallError> {
-        self.rotation(Operation::Rotate, context, materials).await
-    }
-
-    /// Whether the new credential is in force.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn verify_rotation(
-        &self,
-        context: &CallContext,
-        materials: &[(String, Secret)],
-    ) -> Result<bool, CallError> {
-        self.rotation(Operation::VerifyRotation, context, materials).await
-    }
-
-    async fn rotation<T>(
-        &self,
-        operation: Operation,
-        context: &CallContext,
-        materials: &[(String, Secret)],
-    ) -> Result<T, CallError>
-    where
-        T: wasmtime::component::Lift + Send + Sync + 'static,
-        (Result<T, types::Error>,):
-            wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
-    {
-        let secrets: Vec<&Secret> = materials.iter().map(|(_, value)| value).collect();
-        let call = Call { secrets: &secrets, ..Call::new(operation, context) };
-        let (told, raw) = (self.told(context)?, Wiped(bare(materials)));
-        self.caller().call(call, (&told, raw.0.as_slice())).await
+    /// [`CallError`]; [`CallError::may_have_acted`] says whether the password may have been changed.
+    pub async fn rotate(&self, context: &CallContext, password: &Secret) -> Result<(), CallError> {
+        let made = sql::verifier(password).map_err(|error| CallError::Host(error.to_string()))?;
+        let held = [(sql::VERIFIER.to_owned(), made.clone())];
+        let secrets = [password, &made];
+        let call =
+            Call { secrets: &secrets, materials: &held, ..Call::new(Operation::Rotate, context) };
+        let (told, none) = (self.told(context)?, Vec::<(String, Vec<u8>)>::new());
+        self.caller().call(call, (&told, none.as_slice())).await
     }
 
     /// What the host makes for a database user: nothing for other backends.

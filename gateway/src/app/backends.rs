@@ -135,8 +135,12 @@ impl<'a> Builder<'a> {
             outbound,
             database,
         };
-        let clock = self.foundation.clock.clone();
-        Ok(Arc::new(Generation::new(&plugin, spec, clock)))
+        let generation = Generation::new(&plugin, spec, self.foundation.clock.clone());
+        let generation = match plan.database {
+            Some(of) if of.probe => generation.remembering(self.foundation.issued.clone()),
+            Some(_) | None => generation,
+        };
+        Ok(Arc::new(generation))
     }
 
     /// Connections to the plan's database, none of them open yet.

@@ -10,9 +10,12 @@ use std::time::Duration;
 use symbolon_core::audit::Anchor;
 use symbolon_core::barrier::Scope;
 use symbolon_core::clock::Clock;
+use symbolon_core::id::BackendName;
+use symbolon_core::lease::Revoked;
 use symbolon_core::secret::Secret;
 use symbolon_host::egress::Network;
 use symbolon_host::engine::EngineSettings;
+use symbolon_host::sql::IssuedLogins;
 use symbolon_host::{CompiledCache, Host};
 
 use super::StartError;
@@ -20,7 +23,7 @@ use crate::audit::{AnchorError, Anchors, Journal, Parts as JournalParts};
 use crate::barriers::{DurableBarriers, OnceSet};
 use crate::config::{self, Config, SecretRef};
 use crate::keyring::{self, Keyring};
-use crate::lease::{Boot, HandleSeal, Hold, Ledger, Parts, Reason};
+use crate::lease::{Boot, HandleSeal, Hold, Ledger, Parts, Reason, Watch};
 use crate::root_login::RootLogins;
 use crate::seal::{Seal, Source};
 use crate::store::{Key, Namespace, Options, SledStore, Store, Transaction};
@@ -50,12 +53,35 @@ pub struct Foundation {
     pub logins: Arc<RootLogins>,
     /// What revocation handles are wrapped with.
     pub handles: HandleSeal,
+    /// Logins that were issued, until their end is proven.
+    pub issued: Arc<IssuedLogins>,
     /// The component host.
     pub host: Arc<Host>,
     /// Resolver and roots of outgoing requests.
     pub network: Network,
     /// Logs, metrics, traces.
     pub telemetry: Arc<Telemetry>,
+}
+
+/// Most logins that are remembered so that their end can be proven: about 10 MB.
+const MOST_ISSUED: usize = 50_000;
+
+/// Who is told that a lease is over.
+#[derive(Debug)]
+struct Ended {
+    metrics: Arc<Metrics>,
+    issued: Arc<IssuedLogins>,
+}
+
+impl Watch for Ended {
+    fn ended(&self, lease: &Revoked) {
+        self.issued.forget(lease.terms().id);
+        self.metrics.ended(lease);
+    }
+
+    fn attempted(&self, backend: &BackendName, outcome: &'static str) {
+        self.metrics.attempted(backend, outcome);
+    }
 }
 
 impl Foundation {
@@ -83,7 +109,9 @@ impl Foundation {
         let barriers = DurableBarriers::open(store.clone(), clock.clone()).await?;
         let replays = OnceSet::open(store.clone(), clock.clone()).await?;
         let ids = Arc::new(Ids::default());
-        let watch = telemetry.metrics();
+        let issued = Arc::new(IssuedLogins::new(MOST_ISSUED));
+        telemetry.observe_issued(issued.clone());
+        let watch = Arc::new(Ended { metrics: telemetry.metrics(), issued: issued.clone() });
         let leases =
             open_leases(config, store.clone(), (clock.clone(), ids.clone(), watch)).await?;
         if leases.hold().reason() == Some(Reason::Restored) {
@@ -103,6 +131,7 @@ impl Foundation {
             leases: Arc::new(leases),
             logins,
             handles,
+            issued,
             host: Arc::new(host),
             network,
             telemetry,
@@ -152,7 +181,7 @@ pub(super) async fn open_store(
 async fn open_leases(
     config: &Config,
     store: Arc<SledStore>,
-    (clock, ids, watch): (Arc<dyn Clock>, Arc<Ids>, Arc<Metrics>),
+    (clock, ids, watch): (Arc<dyn Clock>, Arc<Ids>, Arc<dyn Watch>),
 ) -> Result<Ledger, StartError> {
     let mut witness = config.store.path.clone().into_os_string();
     witness.push(".witness");

@@ -259,7 +259,7 @@ impl App {
             "attempts": lease.attempts,
             "next_attempt_at": time(lease.next_attempt_at),
             "ended_at": time(lease.ended_at),
-            "proof": lease.proof.map(proof),
+            "proof": lease.proof.map(Proof::as_str),
             "carrier": lease.carrier.map(|id| id.to_string()),
             "plugin": lease.plugin,
         })
@@ -285,16 +285,6 @@ fn backend_of(scope: &Scope) -> &str {
     match scope {
         Scope::Backend(backend) | Scope::Role { backend, .. } => backend.as_str(),
         Scope::Everything | Scope::Issuer(_) | Scope::Principal { .. } | Scope::Token { .. } => "",
-    }
-}
-
-const fn proof(proof: Proof) -> &'static str {
-    match proof {
-        Proof::NeverIssued => "never_issued",
-        Proof::Acknowledged => "acknowledged",
-        Proof::Verified => "verified",
-        Proof::RanOut => "ran_out",
-        Proof::Forced => "forced",
     }
 }
 
@@ -358,9 +348,14 @@ fn row(tally: &Tally) -> Value {
     let irrevocable = tally.irrevocable.map(|(number, longest)| {
         json!({ "leases": number, "longest_residual_seconds": seconds(longest) })
     });
+    let ended = tally.durations.count_ended();
+    // Counts of leases are far below what a float holds exactly.
+    let share = (ended > 0).then(|| tally.probed as f64 / ended as f64);
     json!({
         "duration": distribution(&tally.durations),
         "verified": tally.verified,
+        "probed": tally.probed,
+        "probed_share": share,
         "forced": tally.forced,
         "lateness": lateness,
         "irrevocable": irrevocable,
@@ -401,6 +396,15 @@ mod tests {
         assert_eq!(shown["max"], json!({ "seconds": 60.0, "or_longer": true }));
         assert_eq!((&shown["ended"], &shown["unfinished"]), (&json!(1), &json!(1)));
         assert_eq!(distribution(&Durations::default()), None);
+    }
+
+    #[test]
+    fn the_share_of_probed_ends_is_of_those_that_ended() {
+        let mut tally = Tally { probed: 3, ..Tally::default() };
+        assert_eq!(row(&tally)["probed_share"], Value::Null);
+        (0..4).for_each(|_| tally.durations.ended(Duration::from_secs(1)));
+        tally.durations.unfinished(Duration::from_secs(60));
+        assert_eq!(row(&tally)["probed_share"], json!(0.75));
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(super) enum Command {
     ///
     /// What is not ended yet counts with its age: `> 60 s` says that it takes longer than that, and
     /// that more cannot be said. What cannot be revoked is shown with the longest life that was left.
+    /// `verified` counts ends after which the backend was asked again, `probed` is the share of them
+    /// after which the credential itself was tried and refused.
     /// Leases that are over are remembered for a day.
     #[command(after_help = "Examples:
   symbolon report revocation
@@ -37,12 +39,13 @@ pub(super) async fn run(command: Command, form: Form) -> Result<(), Failure> {
     }
 }
 
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "backend",
     "trigger",
     "ended",
     "unfinished",
     "verified",
+    "probed",
     "forced",
     "p50",
     "p95",
@@ -77,6 +80,7 @@ fn row(row: &Value) -> Value {
         "ended": number("ended"),
         "unfinished": number("unfinished"),
         "verified": row["verified"],
+        "probed": row.get("probed_share").and_then(Value::as_f64).map(percent),
         "forced": row["forced"],
         "p50": time("duration", "p50"),
         "p95": time("duration", "p95"),
@@ -86,6 +90,11 @@ fn row(row: &Value) -> Value {
         "late_max": time("lateness", "max"),
         "cannot_revoke": cannot,
     })
+}
+
+/// Rounded down: what is not all is not shown as all.
+fn percent(share: f64) -> String {
+    format!("{} %", (share * 100.0).floor())
 }
 
 fn seconds(quantile: &Value) -> String {
@@ -106,6 +115,7 @@ mod tests {
         let report = json!({ "revocations": [
             {
                 "backend": "db", "trigger": "expired", "verified": 2, "forced": 0,
+                "probed": 1, "probed_share": 0.9999,
                 "duration": { "ended": 2, "unfinished": 1, "p50": at(1.5, false),
                     "p95": at(60.0, true), "p99": at(60.0, true), "max": at(60.0, true) },
                 "lateness": { "p99": at(2.0, false), "max": at(2.0, false) },
@@ -121,6 +131,7 @@ mod tests {
         let (db, aws) = (&rows["revocations"][0], &rows["revocations"][1]);
         assert_eq!((&db["p50"], &db["p99"]), (&json!("1.5 s"), &json!("> 60 s")));
         assert_eq!((&db["late_max"], &db["cannot_revoke"]), (&json!("2 s"), &Value::Null));
+        assert_eq!((&db["probed"], &aws["probed"]), (&json!("99 %"), &Value::Null));
         assert_eq!((&aws["p50"], &aws["max"]), (&Value::Null, &Value::Null));
         assert_eq!(aws["cannot_revoke"], json!("3, up to 900 s left"));
     }

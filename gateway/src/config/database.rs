@@ -47,6 +47,8 @@ pub struct Database {
     pub resolve: Option<SocketAddr>,
     /// Most connections at a time.
     pub connections: u32,
+    /// Whether each issued login is tried after its end.
+    pub probe: bool,
 }
 
 /// How the server of a database proves who it is.
@@ -85,6 +87,7 @@ impl Database {
         let addresses = block.list("addresses", parse::network).unwrap_or_default();
         let resolve = block.optional("resolve", parse::socket_address);
         let connections = block.or("connections", 8, parse::integer(1, 1000));
+        let probe = block.or("probe", true, parse::boolean);
         check_transport(block, tls, &addresses, resolve);
         Some(Self {
             host: host?,
@@ -97,6 +100,7 @@ impl Database {
             addresses,
             resolve,
             connections,
+            probe,
         })
     }
 }

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use symbolon_core::id::BackendName;
-use symbolon_core::lease::{Revoked, SealedHandle, Terms};
+use symbolon_core::lease::{Evidence, Revoked, SealedHandle, Terms};
 
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -25,8 +25,8 @@ pub struct Ending<'a> {
 /// The backend says that it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// Whether the backend was asked afterwards, and could not find it usable.
-    pub verified: bool,
+    /// What that rests on.
+    pub evidence: Evidence,
 }
 
 /// Why something is not ended yet.
@@ -39,7 +39,7 @@ pub enum EndError {
     /// The gateway is busy with the backend: later.
     #[error("the backend has no place free")]
     Busy,
-    /// The backend answers, and cannot end this one.
+    /// The backend answers, and has not ended this one, or it is not seen to have.
     #[error("the backend does not end it ({0})")]
     Refused(&'static str),
 }

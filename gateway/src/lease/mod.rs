@@ -23,6 +23,7 @@
 //! leases there are.
 
 mod browse;
+mod clocks;
 mod counts;
 mod damage;
 mod ends;
@@ -42,6 +43,7 @@ mod write;
 mod tests;
 
 pub use browse::{After, Filter, LeasePage};
+pub use clocks::Clocks;
 pub use counts::Counts;
 pub use ends::{BoxFuture, EndError, Ended, Ending, Ends, Unwatched, Watch};
 pub use error::LedgerError;

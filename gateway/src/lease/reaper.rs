@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use symbolon_core::clock::Timestamp;
 use symbolon_core::id::{BackendName, LeaseId};
-use symbolon_core::lease::{Cause, Confirmed, Lease, Phase, Revoking, index};
+use symbolon_core::lease::{Cause, Confirmed, Evidence, Lease, Phase, Revoking, index};
 use tokio::sync::Mutex as Turn;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -287,10 +287,10 @@ impl Reaper {
                 (revoking.failed(now).into(), Settled::Answered)
             }
             Some(Ok(ended)) => {
-                let confirmed = revoking.confirmed_as_of(ended.verified, asked_at, now);
+                let confirmed = revoking.confirmed_as_of(ended.evidence, asked_at, now);
                 (phase(confirmed), Settled::Answered)
             }
-            None => (phase(revoking.confirmed(false, now)), Settled::Unasked),
+            None => (phase(revoking.confirmed(Evidence::Acknowledged, now)), Settled::Unasked),
         };
         self.write(&stored, next).await?;
         Ok(settled)

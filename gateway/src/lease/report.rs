@@ -14,21 +14,26 @@ use std::time::Duration;
 use symbolon_core::clock::Timestamp;
 use symbolon_core::id::{BackendName, LeaseId};
 use symbolon_core::lease::survival::Durations;
-use symbolon_core::lease::{Active, Cause, Lease, Order, Phase, Proof, Revoked, Revoking, index};
+use symbolon_core::lease::{
+    Active, Cause, Evidence, Lease, Order, Phase, Proof, Revoked, Revoking, index,
+};
 
-use super::{Counts, Ledger, LedgerError};
+use super::write::Stored;
+use super::{Clocks, Counts, Ledger, LedgerError};
 use crate::store::{Namespace, Span};
 
-/// Leases that are read at once.
-const PAGE: usize = 500;
+/// Records that are read at once.
+const PAGE: usize = 1000;
 
 /// What is known about revocations at one backend by one trigger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// From the durable intent to the backend's word.
     pub durations: Durations,
-    /// Those among them of which the backend was asked again afterwards.
+    /// Those among them of which the backend was asked again afterwards, or the credential was tried.
     pub verified: u64,
+    /// Those among them whose credential was tried afterwards, and refused.
+    pub probed: u64,
     /// Those that an operator answered for.
     pub forced: u64,
     /// For expired leases: from their end to the backend's word.
@@ -73,14 +78,12 @@ impl Ledger {
         let mut rest = Some(Span::all(Namespace::LeaseState));
         while let Some(span) = rest {
             let page = self.store.scan(span, PAGE).await?;
-            for id in page.entries.iter().filter_map(|(key, _)| index::lease_of(key.tail())) {
-                match self.read(id).await {
-                    Ok(Some(stored)) => report.take(&stored.lease, (since, self.now()), &orders),
-                    Ok(None) => {}
-                    Err(LedgerError::Damaged(_)) => {
-                        report.damaged = report.damaged.saturating_add(1);
-                    }
-                    Err(error) => return Err(error),
+            let at = (since, self.now());
+            for (key, bytes) in page.entries {
+                let stored = index::lease_of(key.tail()).and_then(|id| Stored::of(id, bytes));
+                match stored {
+                    Some(stored) => report.take(&stored.lease, at, &orders),
+                    None => report.damaged = report.damaged.saturating_add(1),
                 }
             }
             rest = page.next;
@@ -148,14 +151,8 @@ impl Report {
                 tally.forced = tally.forced.saturating_add(1);
                 tally.durations.unfinished(took);
             }
-            Proof::Acknowledged | Proof::Verified => {
-                let verified = revoked.proof() == Proof::Verified;
-                tally.verified = tally.verified.saturating_add(u64::from(verified));
-                tally.durations.ended(took);
-                let ends_at = revoked.ends_at().filter(|_| revoked.cause() == Cause::Expired);
-                if let Some(ends_at) = ends_at {
-                    tally.lateness.ended(revoked.revoked_at().since(ends_at));
-                }
+            Proof::Acknowledged | Proof::Verified | Proof::Probed => {
+                Clocks::of(revoked).into_iter().for_each(|clocks| tally.ended(clocks));
             }
         }
     }
@@ -168,6 +165,16 @@ impl Report {
 }
 
 impl Tally {
+    fn ended(&mut self, clocks: Clocks) {
+        let at_least = |evidence| u64::from(clocks.evidence >= evidence);
+        self.verified = self.verified.saturating_add(at_least(Evidence::Verified));
+        self.probed = self.probed.saturating_add(at_least(Evidence::Probed));
+        self.durations.ended(clocks.took);
+        if let Some(late) = clocks.late {
+            self.lateness.ended(late);
+        }
+    }
+
     fn cannot_end(&mut self, left: Duration) {
         let (number, longest) = self.irrevocable.unwrap_or_default();
         self.irrevocable = Some((number.saturating_add(1), longest.max(left)));
@@ -221,8 +228,8 @@ mod tests {
         Reserved::new(terms).activate(issued, at(1)).unwrap()
     }
 
-    fn gone(revoking: Revoking, verified: bool, now: Timestamp) -> Lease {
-        match revoking.confirmed(verified, now) {
+    fn gone(revoking: Revoking, evidence: Evidence, now: Timestamp) -> Lease {
+        match revoking.confirmed(evidence, now) {
             Confirmed::Gone(revoked) => Lease::following(2, revoked),
             Confirmed::LookAgain(_) => panic!("it is certain"),
         }
@@ -243,8 +250,9 @@ mod tests {
         let revoking = |n, since| active(n, true).revoke(Cause::Operator, at(since));
         let report = reported(
             &[
-                gone(revoking(1, 10), true, at(12)),
-                gone(revoking(2, 10), false, at(14)),
+                gone(revoking(1, 10), Evidence::Probed, at(12)),
+                gone(revoking(2, 10), Evidence::Acknowledged, at(14)),
+                gone(revoking(6, 10), Evidence::Verified, at(14)),
                 Lease::following(2, revoking(3, 100)),
                 Lease::following(2, revoking(4, 100).force(at(160))),
                 Lease::following(1, active(5, true)),
@@ -252,10 +260,11 @@ mod tests {
             &[],
         );
         let tally = tally(&report, "operator");
-        assert_eq!((tally.verified, tally.forced, tally.irrevocable), (1, 1, None));
-        assert_eq!((tally.durations.count_ended(), tally.durations.count_unfinished()), (2, 2));
+        assert_eq!((tally.verified, tally.probed), (2, 1));
+        assert_eq!((tally.forced, tally.irrevocable), (1, None));
+        assert_eq!((tally.durations.count_ended(), tally.durations.count_unfinished()), (3, 2));
         assert_eq!(
-            tally.durations.quantiles([250, 500, 990]),
+            tally.durations.quantiles([200, 500, 990]),
             Some([
                 Quantile::At(seconds(2)),
                 Quantile::At(seconds(4)),
@@ -270,7 +279,10 @@ mod tests {
     fn lateness_is_from_the_end_of_the_lease_on() {
         let expired = |n, since| active(n, true).revoke(Cause::Expired, at(since));
         let report = reported(
-            &[gone(expired(1, 601), true, at(603)), Lease::following(2, expired(2, 700))],
+            &[
+                gone(expired(1, 601), Evidence::Verified, at(603)),
+                Lease::following(2, expired(2, 700)),
+            ],
             &[],
         );
         let lateness = &tally(&report, "expired").lateness;
@@ -291,7 +303,7 @@ mod tests {
         };
         let report = reported(
             &[
-                gone(revoking(1), false, at(600)),
+                gone(revoking(1), Evidence::Acknowledged, at(600)),
                 Lease::following(2, revoking(2)),
                 Lease::following(1, active(3, false)),
                 Lease::following(1, active(4, true)),
@@ -311,7 +323,7 @@ mod tests {
         let revoking = |n| active(n, true).revoke(Cause::Owner, at(10));
         let mut report = Report::default();
         let now = (at(500), at(1000));
-        report.take(&gone(revoking(1), true, at(12)), now, &[]);
+        report.take(&gone(revoking(1), Evidence::Verified, at(12)), now, &[]);
         assert!(report.tallies.is_empty());
         report.take(&Lease::following(2, revoking(2)), now, &[]);
         assert_eq!(tally(&report, "owner").durations.count_unfinished(), 1);

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use symbolon_core::ask::{Action, Ask, Resource};
 use symbolon_core::id::{BackendName, LeaseId, RoleName};
-use symbolon_core::lease::{self, Cause, Maker, Recovery, Terms};
+use symbolon_core::lease::{self, Cause, Evidence, Maker, Recovery, Terms};
 use symbolon_core::policy::Permit;
 use symbolon_core::secret::Secret;
 use symbolon_host::answer::{CredentialState, Fields, IssueRequest, Issued, Metadata, Reference};
 use symbolon_host::fault::FaultKind;
+use symbolon_host::sql::Trial;
 use symbolon_host::{CallContext, CallError, Generation, answer, manifest};
 
 use super::ask::Page;
@@ -345,18 +346,41 @@ impl Ends for Line {
             ended.map_err(|error| not_ended(terms, error))?;
             let state = Box::pin(generation.verify(&context, &reference)).await;
             kill::reach(Point::AfterVerify);
-            match state {
-                Ok(CredentialState::Gone | CredentialState::Disabled) => {
-                    Ok(Ended { verified: true })
-                }
-                Ok(CredentialState::Usable) => Err(EndError::Refused("still_usable")),
-                Err(CallError::Unsupported(_)) => Ok(Ended { verified: false }),
-                Err(CallError::Plugin(fault)) if fault.kind == FaultKind::Unsupported => {
-                    Ok(Ended { verified: false })
-                }
-                Err(error) => Err(not_ended(terms, error)),
-            }
+            let asked = asked_again(state, terms)?;
+            // What shares a credential has none of its own that could be tried.
+            let trial = match terms.carrier {
+                None => Box::pin(generation.try_ended(&context, &reference)).await,
+                Some(_) => Trial::Untried,
+            };
+            Ok(Ended { evidence: tried(trial, asked)? })
         })
+    }
+}
+
+/// What the backend says when it is asked what became of what it has ended.
+fn asked_again(
+    state: Result<CredentialState, CallError>,
+    terms: &Terms,
+) -> Result<Evidence, EndError> {
+    match state {
+        Ok(CredentialState::Gone | CredentialState::Disabled) => Ok(Evidence::Verified),
+        Ok(CredentialState::Usable) => Err(EndError::Refused("still_usable")),
+        Err(CallError::Unsupported(_)) => Ok(Evidence::Acknowledged),
+        Err(CallError::Plugin(fault)) if fault.kind == FaultKind::Unsupported => {
+            Ok(Evidence::Acknowledged)
+        }
+        Err(error) => Err(not_ended(terms, error)),
+    }
+}
+
+/// What trying the credential adds to what was `asked`. A try that proves nothing concerns this
+/// lease alone: the backend goes on ending others.
+fn tried(trial: Trial, asked: Evidence) -> Result<Evidence, EndError> {
+    match trial {
+        Trial::Untried => Ok(asked),
+        Trial::Refused => Ok(Evidence::Probed),
+        Trial::Taken => Err(EndError::Refused("still_usable")),
+        Trial::Unproven => Err(EndError::Refused("end_unproven")),
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! The clocks of a revocation begin when its intent is durable. `gateway` ends when nothing of what is
 //! meant is renewed any more; `backend` when the backend has said that it ended it; `verified` when it
-//! was asked again and could not find it usable. The backend's word is written down after that second
-//! question, so `backend` includes it. What cannot be revoked, what was never issued and what an
+//! was asked again and could not find it usable; `probed` when the credential itself was tried and
+//! refused, and such an end counts under all three. The backend's word is written down after that
+//! second question and the try, so `backend` includes them. What cannot be revoked, what was never issued and what an
 //! operator answered for has no duration. What is unfinished is in no histogram: `oldest_age` shows
 //! it, and `symbolon report revocation` weighs it.
 
@@ -13,16 +14,24 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
 use symbolon_core::id::BackendName;
-use symbolon_core::lease::{Cause, Proof, Revoked};
+use symbolon_core::lease::{Cause, Evidence, Revoked};
+use symbolon_host::sql::IssuedLogins;
 
 use super::{Metrics, Telemetry};
-use crate::lease::{Counts, Ledger, Reaper, Watch};
+use crate::lease::{Clocks, Counts, Ledger, Reaper, Watch};
 use crate::store::SledStore;
 
 /// Upper bounds in seconds: from a statement at a database to one that was down over the weekend.
 const BOUNDS: [f64; 16] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 14_400.0,
     172_800.0,
+];
+
+/// The phases of an end that somebody saw, and what each needs at least.
+const PHASES: [(&str, Evidence); 3] = [
+    ("backend", Evidence::Acknowledged),
+    ("verified", Evidence::Verified),
+    ("probed", Evidence::Probed),
 ];
 
 /// Instruments of revocations.
@@ -68,20 +77,15 @@ impl Revocations {
 
 impl Watch for Metrics {
     fn ended(&self, lease: &Revoked) {
-        let verified = match lease.proof() {
-            Proof::Acknowledged => false,
-            Proof::Verified => true,
-            Proof::NeverIssued | Proof::RanOut | Proof::Forced => return,
-        };
+        let Some(clocks) = Clocks::of(lease) else { return };
         let backend = lease.terms().backend.as_str();
-        let took = (lease.cause(), lease.revoked_at().since(lease.since()));
-        self.revocations.took("backend", backend, took);
-        if verified {
-            self.revocations.took("verified", backend, took);
+        for (phase, evidence) in PHASES {
+            if clocks.evidence >= evidence {
+                self.revocations.took(phase, backend, (lease.cause(), clocks.took));
+            }
         }
-        if let (Cause::Expired, Some(ends_at)) = (lease.cause(), lease.ends_at()) {
+        if let Some(late) = clocks.late {
             let labels = [KeyValue::new("backend.name", backend.to_owned())];
-            let late = lease.revoked_at().since(ends_at);
             self.revocations.lateness.record(late.as_secs_f64(), &labels);
         }
     }
@@ -97,6 +101,7 @@ impl Watch for Metrics {
 
 impl Metrics {
     /// An intent to revoke came into force at this node, so long after it began to be written down.
+    /// Of several nodes the last counts, and each reports for itself: there is one so far.
     /// `backend` is empty where leases of several may be meant.
     pub fn revocation_in_force(&self, backend: &str, trigger: Cause, took: Duration) {
         self.revocations.took("gateway", backend, (trigger, took));
@@ -124,6 +129,21 @@ impl Telemetry {
                     let backend = KeyValue::new("backend.name", lane.backend.as_str().to_owned());
                     observer.observe(late.as_secs_f64(), &[backend]);
                 }
+            })
+            .build();
+    }
+}
+
+impl Telemetry {
+    /// Shows how many issued logins are remembered, from now on.
+    pub fn observe_issued(&self, issued: Arc<IssuedLogins>) {
+        self.meters
+            .meter("symbolon")
+            .u64_observable_gauge("symbolon.lease.probe.logins")
+            .with_unit("{login}")
+            .with_description("Issued logins that are kept in memory to try them after their end")
+            .with_callback(move |observer| {
+                observer.observe(u64::try_from(issued.count()).unwrap_or(u64::MAX), &[]);
             })
             .build();
     }
@@ -189,7 +209,7 @@ mod tests {
         Telemetry::start(&settings, None).unwrap()
     }
 
-    fn ended(verified: bool, cause: Cause) -> Revoked {
+    fn ended(evidence: Evidence, cause: Cause) -> Revoked {
         let terms = Terms {
             id: LeaseId::new(at(0), 1),
             owner: Identity { issuer: IssuerAlias::parse("ci").unwrap(), subject: "a".to_owned() },
@@ -210,7 +230,7 @@ mod tests {
         let handle = SealedHandle::from_wrapped(vec![1]);
         let issued = Issued { handle, expires_at: at(60), renewable: true, revocable: true };
         let active = Reserved::new(terms).activate(issued, at(1)).unwrap();
-        match active.revoke(cause, at(61)).confirmed(verified, at(63)) {
+        match active.revoke(cause, at(61)).confirmed(evidence, at(63)) {
             Confirmed::Gone(revoked) => revoked,
             Confirmed::LookAgain(_) => panic!("it is certain"),
         }
@@ -220,8 +240,9 @@ mod tests {
     fn the_clocks_of_a_revocation_are_on_the_page() {
         let telemetry = telemetry();
         let metrics = telemetry.metrics();
-        metrics.ended(&ended(true, Cause::Expired));
-        metrics.ended(&ended(false, Cause::Cascade));
+        metrics.ended(&ended(Evidence::Verified, Cause::Expired));
+        metrics.ended(&ended(Evidence::Acknowledged, Cause::Cascade));
+        metrics.ended(&ended(Evidence::Probed, Cause::Owner));
         metrics.revocation_in_force("", Cause::Cascade, Duration::from_millis(4));
         metrics.attempted(&BackendName::parse("db").unwrap(), "timeout");
         let page = String::from_utf8(telemetry.page()).unwrap();
@@ -239,8 +260,13 @@ mod tests {
         has(duration, &["phase=\"verified\"", "trigger=\"expired\""], "2");
         has(duration, &["phase=\"backend\"", "trigger=\"cascade\""], "2");
         has(duration, &["phase=\"gateway\"", "trigger=\"cascade\"", "backend_name=\"\""], "0.004");
-        let verified = lines.iter().filter(|line| line.contains("phase=\"verified\""));
-        assert!(verified.clone().all(|line| line.contains("trigger=\"expired\"")), "{page}");
+        for phase in ["backend", "verified", "probed"] {
+            let phase = format!("phase=\"{phase}\"");
+            has(duration, &[&phase, "trigger=\"owner\""], "2");
+        }
+        let of_phase = |phase| lines.iter().filter(move |line| line.contains(phase));
+        assert!(of_phase("phase=\"verified\"").all(|line| !line.contains("cascade")), "{page}");
+        assert!(of_phase("phase=\"probed\"").all(|line| line.contains("owner")), "{page}");
         has("symbolon_lease_revocation_lateness_seconds_sum", &["backend_name=\"db\""], "3");
         has("symbolon_lease_revocation_attempts_total", &["outcome=\"timeout\""], "1");
     }

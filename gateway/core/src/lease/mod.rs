@@ -32,6 +32,7 @@
 
 pub mod index;
 mod order;
+mod proof;
 mod record;
 mod state;
 pub mod survival;
@@ -40,9 +41,10 @@ pub mod survival;
 mod tests;
 
 pub use order::{Order, Scope};
+pub use proof::{Evidence, Proof};
 pub use record::{Lease, Phase};
 pub use state::{
-    Active, Cause, Confirmed, Illegal, Issued, Maker, Proof, Recovery, Reserved, Revoked, Revoking,
+    Active, Cause, Confirmed, Illegal, Issued, Maker, Recovery, Reserved, Revoked, Revoking,
     SealedHandle, Terms,
 };
 

@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::proof::Proof;
 use super::state::{
-    Active, Cause, Maker, Proof, Recovery, Reserved, Revoked, Revoking, SealedHandle, Terms,
+    Active, Cause, Maker, Recovery, Reserved, Revoked, Revoking, SealedHandle, Terms,
 };
 use crate::clock::Timestamp;
 use crate::id::{BackendName, IssuerAlias, LeaseId, RoleName};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::proof::{Evidence, Proof};
 use super::{FINAL_SECOND, LANDING_MARGIN, REMEMBERED, RETRY_PAUSE};
 use crate::clock::Timestamp;
 use crate::error::Kind;
@@ -222,22 +223,6 @@ pub struct Revoked {
     pub(super) attempts: u32,
     /// Who or what answers for its being gone.
     pub(super) proof: Proof,
-}
-
-/// Who or what answers for a credential's being gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Proof {
-    /// It was certainly never made.
-    NeverIssued,
-    /// The backend said that it has ended it.
-    Acknowledged,
-    /// The backend said so, and was asked again afterwards.
-    Verified,
-    /// It cannot be revoked, and its time is over.
-    RanOut,
-    /// An operator's word.
-    Forced,
 }
 
 /// What follows a revocation that succeeded.
@@ -538,28 +523,29 @@ impl Revoking {
         Self { attempts, next_attempt_at, ..self }
     }
 
-    /// The backend says that it is gone, or not there; `verified` if it was asked afterwards. For what
+    /// The backend says that it is gone, or not there, and `evidence` what that rests on. For what
     /// is not reachable: its time is over.
     #[must_use]
-    pub fn confirmed(self, verified: bool, now: Timestamp) -> Confirmed {
-        self.confirmed_as_of(verified, now, now)
+    pub fn confirmed(self, evidence: Evidence, now: Timestamp) -> Confirmed {
+        self.confirmed_as_of(evidence, now, now)
     }
 
     /// The same, for an answer that took its time: it counts for when the backend was asked, since
     /// what was not there then may have landed before the answer came.
     #[must_use]
-    pub fn confirmed_as_of(self, verified: bool, asked_at: Timestamp, now: Timestamp) -> Confirmed {
+    pub fn confirmed_as_of(
+        self,
+        evidence: Evidence,
+        asked_at: Timestamp,
+        now: Timestamp,
+    ) -> Confirmed {
         let attempts = self.attempts.saturating_add(u32::from(self.is_reachable()));
         if asked_at < self.certain_from {
             let longest = now.plus(RETRY_PAUSE.1);
             let next_attempt_at = self.certain_from.min(longest);
             return Confirmed::LookAgain(Self { attempts, next_attempt_at, ..self });
         }
-        let proof = match self.is_reachable() {
-            false => Proof::RanOut,
-            true if verified => Proof::Verified,
-            true => Proof::Acknowledged,
-        };
+        let proof = if self.is_reachable() { evidence.proof() } else { Proof::RanOut };
         Confirmed::Gone(Self { attempts, ..self }.over(proof, now))
     }
 
@@ -624,9 +610,11 @@ impl Revoked {
     pub fn forget_at(&self) -> Timestamp {
         match self.proof {
             Proof::NeverIssued => self.revoked_at,
-            Proof::Acknowledged | Proof::Verified | Proof::RanOut | Proof::Forced => {
-                self.revoked_at.plus(REMEMBERED)
-            }
+            Proof::Acknowledged
+            | Proof::Verified
+            | Proof::Probed
+            | Proof::RanOut
+            | Proof::Forced => self.revoked_at.plus(REMEMBERED),
         }
     }
 }

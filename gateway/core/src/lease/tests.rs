@@ -98,19 +98,32 @@ fn a_lost_answer_is_looked_for_until_it_can_no_longer_land() {
         [(Recovery::Named, landing), (Recovery::Listable, landing), (day, landing + 86_400)]
     {
         let condemned = Reserved::new(terms(recovery)).condemn(None, Cause::LostAnswer, at(31));
-        let Confirmed::LookAgain(again) = condemned.clone().confirmed(true, at(32)) else {
+        let Confirmed::LookAgain(again) = condemned.clone().confirmed(Evidence::Verified, at(32))
+        else {
             panic!("{recovery:?}: not there does not yet mean gone");
         };
         assert!(again.next_attempt_at > at(32) && again.next_attempt_at <= at(certain_from));
-        assert!(matches!(again.confirmed(true, at(certain_from)), Confirmed::Gone(_)));
+        assert!(matches!(
+            again.confirmed(Evidence::Verified, at(certain_from)),
+            Confirmed::Gone(_)
+        ));
     }
 }
 
 #[test]
 fn what_was_seen_to_exist_is_gone_when_it_is_gone() {
     let revoking = active().revoke(Cause::Owner, at(10));
-    let Confirmed::Gone(revoked) = revoking.confirmed(true, at(11)) else { panic!("still there") };
-    assert_eq!((revoked.revoked_at(), revoked.proof()), (at(11), Proof::Verified));
+    for (evidence, proof) in [
+        (Evidence::Acknowledged, Proof::Acknowledged),
+        (Evidence::Verified, Proof::Verified),
+        (Evidence::Probed, Proof::Probed),
+    ] {
+        let Confirmed::Gone(revoked) = revoking.clone().confirmed(evidence, at(11)) else {
+            panic!("still there")
+        };
+        assert_eq!((revoked.revoked_at(), revoked.proof()), (at(11), proof));
+        assert_eq!(proof.evidence(), Some(evidence));
+    }
 }
 
 #[test]
@@ -120,8 +133,11 @@ fn what_cannot_be_revoked_is_over_when_its_time_is() {
     let revoking = active.revoke(Cause::Owner, at(10));
     assert!(!revoking.is_reachable());
     assert_eq!(revoking.next_attempt_at(), at(600));
-    assert!(matches!(revoking.clone().confirmed(false, at(599)), Confirmed::LookAgain(_)));
-    let Confirmed::Gone(revoked) = revoking.confirmed(false, at(600)) else {
+    assert!(matches!(
+        revoking.clone().confirmed(Evidence::Acknowledged, at(599)),
+        Confirmed::LookAgain(_)
+    ));
+    let Confirmed::Gone(revoked) = revoking.confirmed(Evidence::Acknowledged, at(600)) else {
         panic!("still there")
     };
     assert_eq!(revoked.proof(), Proof::RanOut);
@@ -131,9 +147,9 @@ fn what_cannot_be_revoked_is_over_when_its_time_is() {
 fn an_answer_counts_for_when_the_backend_was_asked() {
     let landing = 30 + i64::try_from(LANDING_MARGIN.as_secs()).unwrap();
     let condemned = || reserved().condemn(None, Cause::LostAnswer, at(31));
-    let early = condemned().confirmed_as_of(true, at(landing - 1), at(landing + 1));
+    let early = condemned().confirmed_as_of(Evidence::Verified, at(landing - 1), at(landing + 1));
     assert!(matches!(early, Confirmed::LookAgain(_)), "it may have landed since");
-    let late = condemned().confirmed_as_of(true, at(landing), at(landing + 1));
+    let late = condemned().confirmed_as_of(Evidence::Verified, at(landing), at(landing + 1));
     let Confirmed::Gone(revoked) = late else { panic!("still there") };
     assert_eq!(revoked.revoked_at(), at(landing + 1));
 }
@@ -214,6 +230,30 @@ fn the_record_has_this_shape() {
 }
 
 #[test]
+fn every_proof_is_read_under_the_name_that_views_show() {
+    let revoking = active().revoke(Cause::Owner, at(10));
+    let Confirmed::Gone(revoked) = revoking.confirmed(Evidence::Verified, at(11)) else {
+        panic!("still there")
+    };
+    let written = serde_json::to_string(&Lease::following(2, revoked)).unwrap();
+    for proof in [
+        Proof::NeverIssued,
+        Proof::Acknowledged,
+        Proof::Verified,
+        Proof::Probed,
+        Proof::RanOut,
+        Proof::Forced,
+    ] {
+        let named = format!(r#""proof":"{}""#, proof.as_str());
+        let record = written.replace(r#""proof":"verified""#, &named);
+        let lease: Lease = serde_json::from_str(&record).unwrap();
+        let Phase::Revoked(revoked) = lease.phase() else { panic!("it is over") };
+        assert_eq!(revoked.proof(), proof);
+        assert_eq!(serde_json::to_string(&lease).unwrap(), record);
+    }
+}
+
+#[test]
 fn one_name_is_never_a_prefix_of_another() {
     let name = |text| BackendName::parse(text).unwrap();
     assert!(!index::backend_prefix(&name("pgx")).starts_with(&index::backend_prefix(&name("pg"))));
@@ -268,10 +308,12 @@ fn step(phase: Phase, event: &Event, now: Timestamp) -> Phase {
         (Phase::Active(lease), Event::Revoke) => lease.revoke(Cause::Owner, now).into(),
         (Phase::Revoking(lease), Event::Fail) => lease.failed(now).into(),
         (Phase::Revoking(lease), Event::Force) => lease.force(now).into(),
-        (Phase::Revoking(lease), Event::Confirm) => match lease.confirmed(true, now) {
-            Confirmed::Gone(revoked) => revoked.into(),
-            Confirmed::LookAgain(again) => again.into(),
-        },
+        (Phase::Revoking(lease), Event::Confirm) => {
+            match lease.confirmed(Evidence::Verified, now) {
+                Confirmed::Gone(revoked) => revoked.into(),
+                Confirmed::LookAgain(again) => again.into(),
+            }
+        }
         (phase, _) => phase,
     }
 }

@@ -102,6 +102,20 @@ impl ServerError {
         }
     }
 
+    /// Whether the server took the login and stopped it later, for where it wanted to go: the
+    /// database is not there, lets nobody in or not this user, or has too many connections. All of
+    /// that is looked at after the password (`InitPostgres`).
+    pub(super) fn follows_login(&self) -> bool {
+        match self.sqlstate.as_str() {
+            "3D000" | "42501" | "55000" => true,
+            "53300" => matches!(
+                self.routine.as_str(),
+                "InitializeSessionUserId" | "CheckMyDatabase" | "InitPostgres"
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether the server did nothing of the statement that it answered with this: not where it
     /// was going down, or does not know itself.
     pub(super) fn is_definite(&self) -> bool {
@@ -239,6 +253,22 @@ impl SqlError {
             Self::Column(_) | Self::TooLarge => ErrorKind::Unsupported,
             Self::Settings => ErrorKind::InvalidConfig,
             Self::Host(_) => ErrorKind::Internal,
+        }
+    }
+
+    /// Whether another try a little later may find the server in a better state.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Busy | Self::Lost | Self::Deadline => true,
+            Self::Unreachable(error) => error.kind() == Kind::Unavailable,
+            Self::Answered(error) => !error.is_definite() || error.class() == "53",
+            Self::NoDatabase
+            | Self::Statement(_)
+            | Self::Budget
+            | Self::TooLarge
+            | Self::Column(_)
+            | Self::Settings
+            | Self::Host(_) => false,
         }
     }
 

@@ -18,6 +18,7 @@
 mod connect;
 mod error;
 mod guest;
+mod issued;
 mod lexer;
 mod login;
 mod material;
@@ -32,6 +33,7 @@ mod tests;
 pub use connect::{ServerSettings, Transport};
 pub use error::{ServerError, SqlError};
 pub(crate) use guest::Tap;
+pub use issued::{IssuedLogins, Trial};
 pub use login::{FixedLogin, Login, LoginSource};
 pub use material::{MARK, NoRandomness, password, username, verifier};
 pub use pool::{Pool, PoolLimits};

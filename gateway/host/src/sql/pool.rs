@@ -145,6 +145,40 @@ impl Pool {
         password: &Secret,
         deadline: Instant,
     ) -> Result<bool, SqlError> {
+        match Box::pin(self.try_login(user, password, deadline)).await {
+            Ok(()) => Ok(true),
+            Err(SqlError::Answered(error)) if error.proves_dead_login() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the server refuses `user` with `password` for what it is. One that is taken and stopped
+    /// later (the database has no place, say) is not refused: it can still be of use elsewhere.
+    ///
+    /// # Errors
+    /// [`SqlError`] if nothing is proven either way: also where a rule of `pg_hba.conf` refuses
+    /// everybody who comes from here.
+    pub async fn refuses_login(
+        &self,
+        user: &str,
+        password: &Secret,
+        deadline: Instant,
+    ) -> Result<bool, SqlError> {
+        match Box::pin(self.try_login(user, password, deadline)).await {
+            Ok(()) | Err(SqlError::Settings) => Ok(false),
+            Err(SqlError::Answered(error)) if error.proves_dead_login() => Ok(true),
+            Err(SqlError::Answered(error)) if error.follows_login() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One connection under this login, closed as soon as it is open.
+    async fn try_login(
+        &self,
+        user: &str,
+        password: &Secret,
+        deadline: Instant,
+    ) -> Result<(), SqlError> {
         let inner = &self.inner;
         let acquire = timeout_at(deadline, inner.probes.acquire()).await;
         let _place = acquire.ok().and_then(Result::ok).ok_or(SqlError::Busy)?;
@@ -152,11 +186,7 @@ impl Pool {
         let login =
             Login { user: user.to_owned(), password: password.clone(), generation: u64::MAX };
         let database = inner.connector.database();
-        match Box::pin(inner.connector.open(&login, database, deadline)).await {
-            Ok(_opened) => Ok(true),
-            Err(SqlError::Answered(error)) if error.proves_dead_login() => Ok(false),
-            Err(error) => Err(error),
-        }
+        Box::pin(inner.connector.open(&login, database, deadline)).await.map(drop)
     }
 
     /// Closes what is idle: after a login was replaced, say.

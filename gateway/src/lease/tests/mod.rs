@@ -21,7 +21,8 @@ use symbolon_core::clock::{Clock, ManualClock, Timestamp};
 use symbolon_core::id::{BackendName, IssuerAlias, LeaseId, PluginName, RoleName};
 use symbolon_core::lease::index::{self, Quota};
 use symbolon_core::lease::{
-    Cause, Issued, Lease, Maker, Order, Phase, Proof, Recovery, Revoked, Scope, SealedHandle, Terms,
+    Cause, Evidence, Issued, Lease, Maker, Order, Phase, Proof, Recovery, Revoked, Scope,
+    SealedHandle, Terms,
 };
 use symbolon_core::principal::Identity;
 use tempfile::TempDir;
@@ -125,7 +126,7 @@ impl Database {
             Mood::Refuses => Err(EndError::Refused("refused")),
             Mood::Up => {
                 inner.usable.remove(&terms.id);
-                Ok(Ended { verified: true })
+                Ok(Ended { evidence: Evidence::Verified })
             }
             Mood::AnswerLost => {
                 inner.usable.remove(&terms.id);

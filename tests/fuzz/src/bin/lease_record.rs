@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use symbolon::store::record::{Record, decode, encode};
 use symbolon_core::clock::Timestamp;
 use symbolon_core::id::LeaseId;
-use symbolon_core::lease::{Cause, Confirmed, Lease, Phase, SealedHandle, index};
+use symbolon_core::lease::{Cause, Confirmed, Evidence, Lease, Phase, SealedHandle, index};
 use symbolon_fuzz::{Target, drive};
 
 const TERMS: &str = r#""id":"01KAT5XXXXXXXXXXXXXXXXXXXX","issuer":"prod","subject":"system:serviceaccount:a:b","backend":"pg","role":"readonly","maker":{"plugin":"postgres","version":"0.1.0","digest":"sha256:00"},"recovery":"named","reserved_at":1793520000000,"issue_by":1793520030000,"ends_by":1793521800000,"token":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc","revision":2,"state":"#;
@@ -24,6 +24,7 @@ const WORDS: &[&str] = &[
     "9223372036854775807",
     "-9223372036854775808",
     "4294967295",
+    "\"probed\"",
     "null",
     "true",
     "false",
@@ -70,7 +71,7 @@ fn follow(lease: Lease, now: Timestamp) {
             Ok(renewed) => renewed.with_handle(SealedHandle::default()).into(),
             Err(_) => lease.revoke(Cause::Expired, now).into(),
         },
-        Phase::Revoking(lease) => match lease.clone().confirmed(true, now) {
+        Phase::Revoking(lease) => match lease.clone().confirmed(Evidence::Verified, now) {
             Confirmed::Gone(revoked) => revoked.into(),
             Confirmed::LookAgain(_) => lease.failed(now).into(),
         },

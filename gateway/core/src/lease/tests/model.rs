@@ -112,7 +112,7 @@ fn event() -> impl Strategy<Value = Event> {
 enum Call {
     Issue { id: LeaseId, issued: Issued, fate: Fate },
     Renew { id: LeaseId, until: Timestamp },
-    End { id: LeaseId, revision: u64, asked_at: Timestamp, verified: bool },
+    End { id: LeaseId, revision: u64, asked_at: Timestamp, evidence: Evidence },
 }
 
 #[derive(Clone, Debug)]
@@ -287,8 +287,8 @@ impl World {
                 }
             }
             Some(Call::Renew { id, until }) => self.renewed(id, until),
-            Some(Call::End { id, revision, asked_at, verified }) => {
-                self.ended(id, revision, asked_at, verified);
+            Some(Call::End { id, revision, asked_at, evidence }) => {
+                self.ended(id, revision, asked_at, evidence);
             }
             None => {}
         }
@@ -434,7 +434,7 @@ impl World {
             Phase::Active(_) => self.begin_end(&before, Cause::Expired),
             Phase::Revoked(_) => self.write(Some(&before), None),
             Phase::Revoking(revoking) if !revoking.is_reachable() => {
-                self.confirm(&before, revoking.confirmed(false, self.now));
+                self.confirm(&before, revoking.confirmed(Evidence::Acknowledged, self.now));
             }
             Phase::Revoking(revoking) if !self.is_up => {
                 self.follow(&before, revoking.failed(self.now));
@@ -444,18 +444,22 @@ impl World {
                     credential.is_usable = false;
                 }
                 let (revision, asked_at) = (before.revision(), self.now);
-                let verified = revision.is_multiple_of(2);
-                self.calls.push(Call::End { id, revision, asked_at, verified });
+                let evidence = match revision % 3 {
+                    0 => Evidence::Acknowledged,
+                    1 => Evidence::Verified,
+                    _ => Evidence::Probed,
+                };
+                self.calls.push(Call::End { id, revision, asked_at, evidence });
             }
         }
     }
 
-    fn ended(&mut self, id: LeaseId, revision: u64, asked_at: Timestamp, verified: bool) {
+    fn ended(&mut self, id: LeaseId, revision: u64, asked_at: Timestamp, evidence: Evidence) {
         let Some(before) = self.read(id).filter(|lease| lease.revision() == revision) else {
             return;
         };
         if let Phase::Revoking(revoking) = before.phase().clone() {
-            self.confirm(&before, revoking.confirmed_as_of(verified, asked_at, self.now));
+            self.confirm(&before, revoking.confirmed_as_of(evidence, asked_at, self.now));
         }
     }
 

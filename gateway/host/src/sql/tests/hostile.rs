@@ -87,6 +87,66 @@ async fn a_server_that_misbehaves_costs_one_call_and_was_sent_nothing() {
         assert_eq!(pool.idle(), 0);
         let proof = pool.probe_login("u", &secret("p"), soon(500)).await;
         assert!(proof.is_err(), "{code} proves nothing");
+        let proof = pool.refuses_login("u", &secret("p"), soon(500)).await;
+        assert!(proof.is_err(), "{code} proves nothing");
+    }
+}
+
+/// A message of the server's.
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+    [&[kind][..], &length, body].concat()
+}
+
+/// What a server says to a login before it does anything with the password.
+fn refusal(sqlstate: &str, routine: &str) -> Vec<u8> {
+    let fields = [("S", "FATAL"), ("V", "FATAL"), ("C", sqlstate), ("M", "no"), ("R", routine)];
+    let fields: String = fields.iter().map(|(kind, text)| format!("{kind}{text}\0")).collect();
+    message(b'E', format!("{fields}\0").as_bytes())
+}
+
+/// A server that answers each login with the same.
+async fn saying(answer: Vec<u8>) -> (u16, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = [0; 1024];
+            let _ = stream.read(&mut asked).await;
+            let _ = stream.write_all(&answer).await;
+            // Until the client has had enough.
+            while let Ok(1..) = stream.read(&mut asked).await {}
+        }
+    });
+    (port, tasks)
+}
+
+#[tokio::test]
+async fn only_a_refusal_of_the_login_itself_is_taken_for_one() {
+    let welcome = [
+        message(b'R', &[0, 0, 0, 0]),
+        message(b'S', b"standard_conforming_strings\0on\0"),
+        message(b'Z', b"I"),
+    ];
+    for (answer, refused) in [
+        (welcome.concat(), Some(false)),
+        (refusal("28P01", "auth_failed"), Some(true)),
+        (refusal("28000", "InitializeSessionUserId"), Some(true)),
+        // A rule, a certificate or a directory that says no says it of where the login comes from.
+        (refusal("28000", "ClientAuthentication"), None),
+        (refusal("28000", "auth_failed"), None),
+        (refusal("3D000", "InitPostgres"), Some(false)),
+        (refusal("42501", "CheckMyDatabase"), Some(false)),
+        (refusal("53300", "InitializeSessionUserId"), Some(false)),
+        (refusal("53300", "ProcessStartupPacket"), None),
+        (refusal("57P03", "ProcessStartupPacket"), None),
+        (refusal("", ""), None),
+    ] {
+        let (port, _server) = saying(answer.clone()).await;
+        let pool = pool(("db.example.test", port), Transport::Loopback, ("admin", "hunter2"), 1);
+        let found = pool.refuses_login("u", &secret("p"), soon(5000)).await;
+        assert_eq!(found.ok(), refused, "{}", String::from_utf8_lossy(&answer));
     }
 }
 

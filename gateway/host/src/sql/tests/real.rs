@@ -94,6 +94,56 @@ async fn a_user_is_issued_proven_and_revoked(variable: &str) {
 }
 
 #[tokio::test]
+async fn what_is_taken_and_stopped_later_is_not_refused_on_15() {
+    what_is_taken_and_stopped_later_is_not_refused("SYMBOLON_PG15").await;
+}
+
+#[tokio::test]
+async fn what_is_taken_and_stopped_later_is_not_refused_on_18() {
+    what_is_taken_and_stopped_later_is_not_refused("SYMBOLON_PG18").await;
+}
+
+/// A login that has no place in this database may have one in another.
+async fn what_is_taken_and_stopped_later_is_not_refused(variable: &str) {
+    let server = server(variable).await;
+    let superuser = server.pool(SUPERUSER, 1);
+    let other = |database: &str| {
+        let database = database.to_owned();
+        let settings =
+            ServerSettings { database, ..settings(HOST, server.port, server.verified()) };
+        let login = Arc::new(FixedLogin::new(ADMIN.0.to_owned(), secret(ADMIN.1)));
+        Pool::new(settings, network(), login, PoolLimits::default()).unwrap()
+    };
+    ask(&superuser, "CREATE ROLE u LOGIN PASSWORD 'the password'").await.unwrap();
+    let refused = async |database: &str, password: &str| {
+        other(database).refuses_login("u", &secret(password), soon(20_000)).await
+    };
+    assert!(!refused("postgres", "the password").await.unwrap());
+    assert!(refused("postgres", "another").await.unwrap());
+    assert!(!refused("absent", "the password").await.unwrap(), "no such database");
+    assert!(refused("absent", "another").await.unwrap());
+    for (stopped, go_on) in [
+        (
+            "REVOKE CONNECT ON DATABASE other FROM PUBLIC",
+            "GRANT CONNECT ON DATABASE other TO PUBLIC",
+        ),
+        (
+            "ALTER DATABASE other ALLOW_CONNECTIONS false",
+            "ALTER DATABASE other ALLOW_CONNECTIONS true",
+        ),
+        ("ALTER DATABASE other CONNECTION LIMIT 0", "ALTER DATABASE other CONNECTION LIMIT -1"),
+        ("ALTER ROLE u CONNECTION LIMIT 0", "ALTER ROLE u CONNECTION LIMIT -1"),
+        ("ALTER ROLE u SET standard_conforming_strings = off", "ALTER ROLE u RESET ALL"),
+    ] {
+        ask(&superuser, stopped).await.unwrap();
+        assert!(!refused("other", "the password").await.unwrap(), "{stopped}");
+        ask(&superuser, go_on).await.unwrap();
+    }
+    ask(&superuser, "ALTER ROLE u NOLOGIN").await.unwrap();
+    assert!(refused("other", "the password").await.unwrap());
+}
+
+#[tokio::test]
 async fn values_come_and_go_in_their_types() {
     let server = server("SYMBOLON_PG15").await;
     let admin = server.pool(ADMIN, 1);
@@ -340,7 +390,12 @@ async fn a_login_is_replaced_without_a_gap() {
     assert_eq!(source.0.lock().unwrap().1, [1, 1]);
 
     let verifier = material::verifier(&new).unwrap();
-    pool.replace_password(&verifier, soon(20_000)).await.unwrap();
+    let change =
+        vec![raw("ALTER ROLE CURRENT_USER PASSWORD"), Fragment::Material(VERIFIER.to_owned())];
+    let change = Statement::render(change, &[(VERIFIER.to_owned(), verifier)]).unwrap();
+    let reached = Reached::default();
+    let errand = Errand { deadline: soon(20_000), reached: &reached };
+    pool.execute(errand, None, &change).await.unwrap();
     assert!(pool.probe_login(ADMIN.0, &new, soon(20_000)).await.unwrap());
     assert!(!pool.probe_login(ADMIN.0, &old, soon(20_000)).await.unwrap());
     source.0.lock().unwrap().0 = vec![login(&new, 2)];
