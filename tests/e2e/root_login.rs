@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use symbolon::root_login::{Account, RootLoginError, RootLogins};
 use symbolon::seal::{Seal, Source};
 use symbolon::store::{
     BoxFuture, Key, Options, Page, SledStore, Span, Store, StoreError, Transaction,
 };
+use symbolon::time::SystemClock;
 use symbolon_core::clock::{ManualClock, Timestamp};
-use symbolon_core::id::BackendName;
+use symbolon_core::id::{BackendName, RequestId};
 use symbolon_core::secret::Secret;
 use symbolon_host::egress::{Network, SystemResolver, Trust};
+use symbolon_host::engine::EngineSettings;
 use symbolon_host::sql::{LoginSource, Pool, PoolLimits, ServerSettings, Transport};
+use symbolon_host::{BackendSpec, CallContext, Generation, Host, Limits, NoEgress};
+use symbolon_tests::harness::plugins;
 use tempfile::TempDir;
 
 use super::parts::Postgres;
@@ -57,7 +62,7 @@ struct Scene {
 struct Run {
     logins: RootLogins,
     source: Arc<dyn LoginSource>,
-    pool: Pool,
+    generation: Generation,
 }
 
 impl Scene {
@@ -80,6 +85,10 @@ impl Scene {
 
     /// What a start finds and makes.
     async fn start(&self) -> Run {
+        self.start_as("postgresql").await
+    }
+
+    async fn start_as(&self, plugin: &str) -> Run {
         self.store.dies_after_next.store(false, Ordering::Release);
         self.store.is_dead.store(false, Ordering::Release);
         let logins = RootLogins::open(self.store.clone(), self.seal.clone()).await.unwrap();
@@ -96,16 +105,19 @@ impl Scene {
             addresses: vec!["127.0.0.0/8".parse().unwrap()],
             resolve: Some(([127, 0, 0, 1], port).into()),
             transport: Transport::Verified(None),
-            statement: std::time::Duration::from_secs(10),
+            statement: Duration::from_secs(10),
         };
         let network = Network::new(Arc::new(SystemResolver), trust);
         let pool = Pool::new(settings, network, source.clone(), PoolLimits::default()).unwrap();
         logins.settle(&self.backend, &pool).await.unwrap();
-        Run { logins, source, pool }
+        let generation = generation(self.backend.clone(), plugin, pool).await;
+        Run { logins, source, generation }
     }
 
     async fn rotate(&self, run: &Run) -> Result<(), RootLoginError> {
-        run.logins.rotate_root(&self.backend, &run.pool).await
+        let request_id = RequestId::new(Timestamp::from_seconds(1_793_520_000), 1);
+        let context = CallContext { request_id, deadline: Duration::from_hours(1) };
+        run.logins.rotate_root(&self.backend, &run.generation, &context).await
     }
 
     /// The first login that is tried: it must work.
@@ -119,6 +131,23 @@ impl Scene {
     async fn lets_in(&self, password: &str) -> bool {
         self.server.sql_as((ADMIN.0, password), DATABASE, "SELECT 1").await.is_ok()
     }
+}
+
+/// The component `plugin` with this database.
+async fn generation(name: BackendName, plugin: &str, pool: Pool) -> Generation {
+    let most = symbolon_host::admit::MAX_COMPONENT_BYTES;
+    let host = Host::start(&EngineSettings::default(), None, most).unwrap();
+    let component = std::fs::read(plugins().join(format!("{plugin}.wasm"))).unwrap();
+    let admitted = host.admit(component).await.unwrap();
+    let spec = BackendSpec {
+        name,
+        config: serde_json::json!({}),
+        roles: Vec::new(),
+        limits: Limits::default(),
+        outbound: Box::new(NoEgress),
+        database: Some(Arc::new(pool)),
+    };
+    Generation::new(&admitted, spec, Arc::new(SystemClock::start()))
 }
 
 #[tokio::test]
@@ -180,4 +209,13 @@ async fn a_crash_before_the_change_leaves_the_former_login() {
     scene.rotate(&run).await.unwrap();
     assert_eq!(scene.first(&run).await.as_bytes(), pending.expose());
     assert!(!scene.lets_in(&old).await);
+}
+
+#[tokio::test]
+async fn without_a_plugin_that_can_nothing_is_begun() {
+    let scene = Scene::with(Version::V15).await;
+    let run = scene.start_as("static").await;
+    assert!(matches!(scene.rotate(&run).await, Err(RootLoginError::NotRotatable)));
+    assert!(!run.logins.is_pending(&scene.backend));
+    assert_eq!(scene.first(&run).await, ADMIN.1);
 }

@@ -67,13 +67,11 @@ pub enum Operation {
     Exchange,
     /// `rotate.rotate`
     Rotate,
-    /// `rotate.verify`
-    VerifyRotation,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::Validate,
         Self::Probe,
         Self::Read,
@@ -86,7 +84,6 @@ impl Operation {
         Self::ListIssued,
         Self::Exchange,
         Self::Rotate,
-        Self::VerifyRotation,
     ];
 
     /// Interface and function, as in metrics: `secrets.read`.
@@ -105,7 +102,6 @@ impl Operation {
             Self::ListIssued => "credentials.list-issued",
             Self::Exchange => "exchange.exchange",
             Self::Rotate => "rotate.rotate",
-            Self::VerifyRotation => "rotate.verify",
         }
     }
 
@@ -119,7 +115,7 @@ impl Operation {
                 Interface::Credentials
             }
             Self::Exchange => Interface::Exchange,
-            Self::Rotate | Self::VerifyRotation => Interface::Rotate,
+            Self::Rotate => Interface::Rotate,
         }
     }
 
@@ -134,8 +130,7 @@ impl Operation {
             | Self::ReadMany
             | Self::List
             | Self::Verify
-            | Self::ListIssued
-            | Self::VerifyRotation => true,
+            | Self::ListIssued => true,
             Self::Issue | Self::Renew | Self::Revoke | Self::Exchange | Self::Rotate => false,
         }
     }

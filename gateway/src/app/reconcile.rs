@@ -173,11 +173,8 @@ impl App {
     /// The new login is written down before the server has it; may be repeated after any error.
     async fn rotate_root(&self, backend: &BackendName) -> Result<Answer, OperationError> {
         let generation = find(&self.line.world.load_full(), backend)?;
-        let Some(pool) = generation.database() else {
-            let detail = format!("`{backend}` has no database whose login could be replaced");
-            return Err(OperationError { kind: Kind::Malformed, code: "not_rotatable", detail });
-        };
-        let rotated = Box::pin(self.foundation.logins.rotate_root(backend, pool)).await;
+        let (logins, context) = (&self.foundation.logins, self.call_context());
+        let rotated = Box::pin(logins.rotate_root(backend, &generation, &context)).await;
         rotated.map_err(|error| OperationError {
             kind: error.kind(),
             code: error.code(),

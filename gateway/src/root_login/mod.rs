@@ -5,8 +5,11 @@
 //! nowhere else. Written ahead, in this order:
 //!
 //! ```text
-//! pending (durable) → ALTER ROLE, by a verifier → proof by login → current (durable)
+//! pending (durable) → the plugin sets it, by a verifier → proof by login → current (durable)
 //! ```
+//!
+//! The plugin knows the statement (`rotate` of the contract) and sees neither password nor verifier;
+//! what it says of the outcome is believed only as far as a login shows it.
 //!
 //! INVARIANT: at every moment a login that works is either written down or configured. While one is
 //! pending, both are tried, the pending one first; a pending password is never replaced by another
@@ -31,14 +34,16 @@ use std::time::Duration;
 use symbolon_core::error::Kind;
 use symbolon_core::id::BackendName;
 use symbolon_core::secret::Secret;
+use symbolon_host::manifest::Interface;
 use symbolon_host::sql::{self, Login, LoginSource, Pool, SqlError};
+use symbolon_host::{CallContext, CallError, Generation};
 use tokio::time::Instant;
 
 use self::record::{Kept, TAIL, generation};
 use crate::seal::{Purpose, Seal, SealError};
 use crate::store::{Key, Namespace, Span, Store, StoreError, Transaction, read_all};
 
-/// How long each step with the server may take.
+/// How long the proof may take.
 const STEP: Duration = Duration::from_secs(10);
 /// How long the start waits to learn which of two logins works.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -58,7 +63,10 @@ pub enum RootLoginError {
     Randomness(#[from] sql::NoRandomness),
     /// The server did not change the password, or did not say so.
     #[error("the database did not take the new login")]
-    Unchanged(#[source] SqlError),
+    Unchanged(#[source] CallError),
+    /// The backend has no database, or none whose login could be replaced.
+    #[error("the backend has no database whose login could be replaced")]
+    NotRotatable,
     /// The server said that it changed the password, and does not let the new one in.
     #[error("the database says that it took the new login and refuses it")]
     NotInForce,
@@ -75,7 +83,9 @@ impl RootLoginError {
             Self::Store(cause) => cause.kind(),
             Self::Seal(cause) => cause.kind(),
             Self::Randomness(_) => Kind::Internal,
-            Self::Unchanged(cause) | Self::Unproven(cause) => cause.kind(),
+            Self::Unchanged(cause) => cause.kind(),
+            Self::Unproven(cause) => cause.kind(),
+            Self::NotRotatable => Kind::Malformed,
             Self::NotInForce => Kind::Provider,
         }
     }
@@ -88,6 +98,7 @@ impl RootLoginError {
             Self::Seal(cause) => cause.code(),
             Self::Randomness(_) => "root_login_randomness",
             Self::Unchanged(_) => "root_login_unchanged",
+            Self::NotRotatable => "not_rotatable",
             Self::NotInForce => "root_login_not_in_force",
             Self::Unproven(_) => "root_login_unproven",
         }
@@ -207,7 +218,7 @@ impl RootLogins {
         }
     }
 
-    /// Gives the login of `backend`, under which `pool` logs in, a new password that nobody knows.
+    /// Gives the login of `backend`, which `generation` serves, a new password that nobody knows.
     /// May be repeated after any error, and after a crash.
     ///
     /// Not cancel-safe in the sense that the password may have changed; what works is written down
@@ -218,8 +229,11 @@ impl RootLogins {
     pub async fn rotate_root(
         &self,
         backend: &BackendName,
-        pool: &Pool,
+        generation: &Generation,
+        context: &CallContext,
     ) -> Result<(), RootLoginError> {
+        let pool = generation.database().filter(|_| generation.can(Interface::Rotate));
+        let pool = pool.ok_or(RootLoginError::NotRotatable)?;
         let entry = self.entry(backend);
         let _turn = entry.turn.lock().await;
         let account = Account::of(pool);
@@ -231,7 +245,7 @@ impl RootLogins {
         let account_now = account.clone();
         let ahead = Kept { account, current: current.clone(), pending: Some(pending.clone()) };
         self.keep(backend, &entry, ahead).await?;
-        match Box::pin(change(pool, &account_now.user, &pending)).await {
+        match Box::pin(change((generation, pool), context, &pending)).await {
             Ok(()) => {}
             Err(Attempt { error, is_untouched: true }) if is_new => {
                 // The server never got it, so that nothing can land late.
@@ -295,16 +309,20 @@ struct Attempt {
 }
 
 /// Changes the password and proves it.
-async fn change(pool: &Pool, user: &str, password: &Secret) -> Result<(), Attempt> {
+async fn change(
+    (generation, pool): (&Generation, &Pool),
+    context: &CallContext,
+    password: &Secret,
+) -> Result<(), Attempt> {
     let doubtful = |error: RootLoginError| Attempt { error, is_untouched: false };
-    let verifier = sql::verifier(password).map_err(|error| doubtful(error.into()))?;
-    let changed = Box::pin(pool.replace_password(&verifier, Instant::now() + STEP)).await;
+    let changed = Box::pin(generation.rotate(context, password)).await;
     let deadline = Instant::now() + STEP;
-    let proven = Box::pin(pool.probe_login(user, password, deadline)).await;
+    let proven = Box::pin(pool.probe_login(&pool.user(), password, deadline)).await;
     match (changed, proven) {
         (_, Ok(true)) => Ok(()),
-        (Err((error, sent)), _) => {
-            Err(Attempt { error: RootLoginError::Unchanged(error), is_untouched: !sent })
+        (Err(error), _) => {
+            let is_untouched = !error.may_have_acted();
+            Err(Attempt { error: RootLoginError::Unchanged(error), is_untouched })
         }
         (Ok(()), Ok(false)) => Err(doubtful(RootLoginError::NotInForce)),
         (Ok(()), Err(error)) => Err(doubtful(RootLoginError::Unproven(error))),

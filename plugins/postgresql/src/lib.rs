@@ -12,8 +12,8 @@ mod users;
 
 use symbolon_plugin::sql::{Host, Sql};
 use symbolon_plugin::{
-    Call, Credentials, Error, ErrorKind, IssueRequest, Issued, Materials, Plugin, Reference,
-    Report, Rotate, Seconds, State, Timestamp, clock, role,
+    Call, Credentials, Error, IssueRequest, Issued, Materials, Plugin, Reference, Report, Rotate,
+    Seconds, State, Timestamp, clock, role,
 };
 
 use config::{Config, Role};
@@ -79,15 +79,6 @@ impl Credentials for Postgresql {
 impl Rotate for Postgresql {
     fn rotate(_: &Call<Config>, _: Materials) -> Result<(), Error> {
         Host.execute(None, statements::rotation()).map(drop)
-    }
-
-    /// The host logs in with the new password for this call.
-    fn verify(_: &Call<Config>, _: Materials) -> Result<bool, Error> {
-        match Host.query(None, statements::presence()) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind == ErrorKind::Unauthenticated => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 }
 

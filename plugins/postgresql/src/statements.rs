@@ -204,8 +204,3 @@ pub(crate) fn group(name: &str) -> Statement {
 pub(crate) fn rotation() -> Statement {
     sql!("ALTER ROLE CURRENT_USER PASSWORD ", material("password_verifier"))
 }
-
-/// A question that every login may ask.
-pub(crate) fn presence() -> Statement {
-    sql!("SELECT true AS there")
-}

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
+use symbolon_plugin::ErrorKind;
 use symbolon_plugin::sql::{Rows, Statement, Value};
 
 use super::*;

@@ -104,8 +104,4 @@ impl<P: Rotate> r::exports::symbolon::plugin::rotate::Guest for Exported<P> {
     fn rotate(context: Context, materials: Materials) -> Result<(), Error> {
         P::rotate(&call::<P>(context)?, materials)
     }
-
-    fn verify(context: Context, materials: Materials) -> Result<bool, Error> {
-        P::verify(&call::<P>(context)?, materials)
-    }
 }

@@ -151,15 +151,9 @@ pub trait Credentials: Plugin {
 ///         let known = materials.iter().any(|(name, _)| name == "password");
 ///         known.then_some(()).ok_or(Error::invalid_request("no_password", "nothing to set"))
 ///     }
-///     fn verify(_: &Call<()>, _: Materials) -> Result<bool, Error> {
-///         Ok(true)
-///     }
 /// }
 /// ```
 pub trait Rotate: Plugin {
-    /// Sets the new credential. Idempotent.
+    /// Sets the new credential. Idempotent. The host proves by using it that it is in force.
     fn rotate(call: &Call<Self::Config>, materials: Materials) -> Result<(), Error>;
-
-    /// Whether the new credential is in force.
-    fn verify(call: &Call<Self::Config>, materials: Materials) -> Result<bool, Error>;
 }

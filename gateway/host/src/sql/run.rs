@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use symbolon_core::secret::Secret;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Column, RowStream};
@@ -21,9 +20,9 @@ use tokio_postgres::{Column, RowStream};
 use super::connect::failure;
 use super::error::{Failure, SqlError};
 use super::pool::{Held, Pool};
-use super::statement::{Statement, VERIFIER};
+use super::statement::Statement;
 use super::value::{Bound, Raw};
-use crate::bindings::sql::{Fragment, Rows};
+use crate::bindings::sql::Rows;
 
 const MAX_ROWS: usize = 10_000;
 const MAX_ROWS_BYTES: usize = 1 << 20;
@@ -140,28 +139,6 @@ impl Pool {
         let outcome = within(errand.deadline, commit).await;
         settle(held, errand.reached, (before, true), outcome)?;
         Ok(affected.0)
-    }
-
-    /// Gives the login that the pool uses a new password, by its verifier.
-    ///
-    /// # Errors
-    /// [`SqlError`], and whether the password may have been changed all the same.
-    pub async fn replace_password(
-        &self,
-        verifier: &Secret,
-        deadline: Instant,
-    ) -> Result<(), (SqlError, bool)> {
-        let materials = [(VERIFIER.to_owned(), verifier.clone())];
-        let fragments = vec![
-            Fragment::Raw("ALTER ROLE CURRENT_USER PASSWORD".to_owned()),
-            Fragment::Material(VERIFIER.to_owned()),
-        ];
-        let statement = Statement::render(fragments, &materials);
-        let statement = statement.map_err(|fault| (fault.into(), false))?;
-        let reached = Reached::default();
-        let errand = Errand { deadline, reached: &reached };
-        let changed = Box::pin(self.execute(errand, None, &statement)).await;
-        changed.map(drop).map_err(|failed| (failed.error, failed.sent))
     }
 }
 
