@@ -6,8 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use symbolon::lease::LeaseView;
 use symbolon_core::clock::{Clock, ManualClock, Timestamp};
 use symbolon_core::id::LeaseId;
+use symbolon_core::lease::Proof;
 use symbolon_tests::harness::{Answer, Gateway, Setup};
 
 use crate::attacks::wire::admin;
@@ -43,6 +45,21 @@ config = { issue = "beyond" }
 
 [backends.iss.roles.sticky]
 config = { revoke = "refuse" }
+
+[backends.iss.roles.gone]
+config = { verify = "gone" }
+
+[backends.iss.roles.disabled]
+config = { verify = "disabled" }
+
+[backends.iss.roles.usable]
+config = { verify = "usable" }
+
+[backends.iss.roles.silent]
+config = { verify = "unsupported" }
+
+[backends.iss.roles.deaf]
+config = { verify = "refuse" }
 "#;
 
 fn setup() -> Setup {
@@ -68,16 +85,21 @@ fn id(answer: &Answer) -> String {
 
 /// Waits until the ledger has the lease in `state`.
 async fn until(gateway: &Gateway, lease: &str, state: &str) {
+    once(gateway, lease, |lease| lease.state == state).await;
+}
+
+/// The lease, as soon as it is as it is waited for.
+async fn once(gateway: &Gateway, lease: &str, is_so: impl Fn(&LeaseView) -> bool) -> LeaseView {
     let id = LeaseId::parse(lease).expect("an id");
     let looking = async {
         loop {
             let found = gateway.app.foundation.leases.find(id).await.expect("the ledger");
-            if found.is_some_and(|lease| lease.state == state) {
-                return;
+            if let Some(lease) = found.filter(&is_so) {
+                return lease;
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), looking).await.expect("the state is reached");
+    tokio::time::timeout(Duration::from_secs(30), looking).await.expect("it becomes so")
 }
 
 #[tokio::test]
@@ -190,6 +212,26 @@ async fn what_fails_leaves_nothing_that_lives() {
     }
     let unknown = issue(&gateway, "nothing", &token).await;
     assert_eq!((unknown.status.as_u16(), unknown.json["code"].as_str()), (403, Some("denied")));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn an_end_that_the_backend_does_not_confirm_is_none() {
+    let gateway = Gateway::start(setup()).await;
+    let token = gateway.token("alice");
+    for (role, state, proof) in [
+        ("gone", "revoked", Some(Proof::Verified)),
+        ("disabled", "revoked", Some(Proof::Verified)),
+        ("silent", "revoked", Some(Proof::Acknowledged)),
+        ("usable", "revoking", None),
+        ("deaf", "revoking", None),
+    ] {
+        let lease = id(&issue(&gateway, role, &token).await);
+        delete(&gateway, &format!("/v1/leases/{lease}"), &token).await;
+        let tried = |lease: &LeaseView| lease.attempts > 0 || lease.state == "revoked";
+        let seen = once(&gateway, &lease, tried).await;
+        assert_eq!((seen.state, seen.proof), (state, proof), "{role}");
+    }
     gateway.stop().await;
 }
 
