@@ -1,5 +1,6 @@
 //! The gateway between real parts: a token issuer that is not ours, a secret store that is not ours.
 
+mod aws;
 mod documents;
 mod jwks;
 mod key_ways;

@@ -173,7 +173,7 @@ impl Drop for Endpoint {
     }
 }
 
-fn acceptor(identity: &Identity) -> TlsAcceptor {
+pub(super) fn acceptor(identity: &Identity) -> TlsAcceptor {
     let chain = CertificateDer::from_pem_file(identity.certificate()).expect("a certificate");
     let key = PrivateKeyDer::from_pem_file(identity.key()).expect("a key");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -3,12 +3,15 @@
 //! A part that was not fetched fails its tests and says how to get it: a test that skips itself
 //! proves nothing.
 
+mod aws;
 mod bao;
 mod endpoint;
+mod front;
 mod process;
 mod provider;
 mod web;
 
+pub(super) use aws::{ACCOUNT, Ministack, Moto, REGION};
 pub(super) use bao::{AUDIENCE, Bao};
 pub(super) use endpoint::{Endpoint, Reply};
 pub(super) use process::free_port;

