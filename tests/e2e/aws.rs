@@ -260,6 +260,46 @@ async fn a_role_leads_to_a_further_role_and_no_further_than_its_trust() {
     gateway.stop().await;
 }
 
+/// The gateway's clock is four minutes behind, and AWS takes its signatures still: what was permitted
+/// for half a minute is over there, and what was permitted for longer is not.
+#[tokio::test]
+async fn a_session_that_outlasts_what_was_permitted_opens_nothing_from_then_on() {
+    let aws = Ministack::start().await;
+    furnish(&aws).await;
+    aws.role("first", "gateway:first", &["sts:AssumeRole"]).await;
+    let trust = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow",
+        "Principal": { "AWS": format!("arn:aws:iam::{ACCOUNT}:role/team/first") },
+        "Action": "sts:AssumeRole",
+    }] });
+    aws.role_trusting("second", &trust, READ).await;
+    let target = |name: &str, ttl: &str| {
+        let lines = format!("ttl = \"{ttl}\"\ncredentials = {{ target = \"first\" }}");
+        aws.target(name, "second", ", chain = {}", &lines)
+    };
+    let by = |target: &str| format!("credentials = {{ target = \"{target}\" }}");
+    let blocks = [
+        aws.target("first", "first", "", ""),
+        target("short", "30s"),
+        target("middle", "10m"),
+        target("long", "15m"),
+        aws.store("over", "secretsmanager", &by("short")),
+        aws.store("open", "secretsmanager", &by("middle")),
+        aws.store("unlimited", "secretsmanager", &by("long")),
+    ];
+    let behind = SystemClock::start().now().minus(Duration::from_secs(240));
+    let clock = Arc::new(ManualClock::at(behind));
+    let setup = Setup { blocks: blocks.concat(), clock: Some(clock), ..Setup::default() };
+    let gateway = Gateway::start(setup).await;
+    let denied = (StatusCode::BAD_GATEWAY, "plugin_permission_denied".to_owned());
+    assert_eq!(outcome(&gateway, "over/app/db").await, denied);
+    for backend in ["open", "unlimited"] {
+        let fine = (StatusCode::OK, "ok".to_owned());
+        assert_eq!(outcome(&gateway, &format!("{backend}/app/db")).await, fine, "{backend}");
+    }
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn only_the_right_key_of_a_user_who_may_reads() {
     let (aws, [reader, nobody]) = Moto::start().await;

@@ -1,8 +1,8 @@
 //! Two emulators of AWS that say no: `ministack`, which checks trust policies, permissions and the
 //! signatures of the keys that it gives, and `moto`, which checks those of users.
 //!
-//! What they do not do: neither verifies the signature of an assertion, and session policies are
-//! taken and not evaluated.
+//! What they do not do: neither verifies the signature of an assertion, and `ministack` takes the
+//! session policy of a web identity and does not evaluate it; that of a chained role it does.
 
 use std::process::Command;
 
