@@ -166,6 +166,8 @@ async fn answer(
         "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nlonger".to_owned()
     } else if is("not-http") {
         "SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned()
+    } else if is("slow-down") {
+        whole("429 Too Many Requests\r\nretry-after: 7", "")
     } else if let Some(status) = status {
         whole(&format!("{status} Of-The-Test"), "{\"errors\":[\"words of the server\"]}")
     } else {

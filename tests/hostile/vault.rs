@@ -3,6 +3,12 @@
 
 use symbolon_tests::harness::{Gateway, Issuer, Setup, private};
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use symbolon::time::SystemClock;
+use symbolon_core::clock::{Clock, ManualClock};
+
 use super::upstream::{Upstream, network};
 
 /// What the server does, the audit code, the public status.
@@ -55,6 +61,45 @@ async fn each_way_of_not_answering_has_its_code_and_status() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let heads = server.heads();
     assert!(heads.iter().all(|head| head.contains(&format!("x-vault-token: {TOKEN}\r\n"))));
+    gateway.stop().await;
+}
+
+/// What a backend asked one caller for, and what the operator asks of all, holds for everybody.
+#[tokio::test]
+async fn a_backend_is_asked_no_more_often_than_it_and_the_operator_say() {
+    let (server, pem) = Upstream::start_tls("vault.test").await;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("ca.pem"), pem).unwrap();
+    private(&directory.path().join("token"), TOKEN);
+    let port = server.address.port();
+    let rated =
+        block("status-404", port).replace("timeout = \"1500ms\"", "rate = { rate = 1, burst = 2 }");
+    let clock = Arc::new(ManualClock::at(SystemClock::start().now()));
+    let setup = Setup {
+        blocks: format!("{rated}{}", block("slow-down", port)),
+        network: Some(network(&[("vault.test", "127.0.0.1")])),
+        clock: Some(clock.clone()),
+        ..Setup::default()
+    };
+    let gateway =
+        Gateway::start_in(directory, Issuer::new("https://idp.example.test"), setup).await;
+    for (backend, seconds, who, code, asked) in [
+        ("slow-down", 0, "alice", "plugin_rate_limited", 1),
+        ("slow-down", 6, "bob", "backend_paused", 1),
+        ("slow-down", 1, "bob", "plugin_rate_limited", 2),
+        ("status-404", 0, "alice", "absent", 3),
+        ("status-404", 0, "bob", "absent", 4),
+        ("status-404", 0, "carol", "backend_rate", 4),
+        ("status-404", 1, "carol", "absent", 5),
+    ] {
+        clock.advance(Duration::from_secs(seconds));
+        let path = format!("/v1/secrets/{backend}/app/{who}");
+        let answer = gateway.get(&path, &gateway.token(who)).await;
+        assert_eq!(gateway.closing(&answer)["code"], code, "{backend} {who}");
+        assert_eq!(server.heads().len(), asked, "{backend} {who}");
+        let refused = code != "absent";
+        assert_eq!(answer.status, if refused { 429 } else { 403 }, "{backend} {who}");
+    }
     gateway.stop().await;
 }
 

@@ -25,7 +25,7 @@ use crate::bindings::types;
 use crate::breaker::{Breaker, Health};
 use crate::engine::Runtime;
 use crate::facade;
-use crate::fault::{CallError, FaultKind, Trap};
+use crate::fault::{CallError, Fault, FaultKind, Trap};
 use crate::limits::{Exceeded, Limits, MAX_HANDLES};
 use crate::manifest::Interface;
 use crate::pace::{PATIENCE, Pace};
@@ -306,11 +306,11 @@ impl<T> Attempt<T> {
     }
 }
 
-/// The pause that a backend asks everybody for. One that is merely not ready for this question says
-/// so as `unavailable`.
+/// The pause that a backend asks everybody for: one that was asked itself, and says that it is asked
+/// too often. One that is merely not ready for this question says so as `unavailable`.
 fn asks_to_wait(error: &CallError) -> Option<Duration> {
-    let fault = error.fault().filter(|fault| fault.kind == FaultKind::RateLimited)?;
-    fault.retry_after
+    let asked = |fault: &&Fault| fault.kind == FaultKind::RateLimited && fault.request_sent;
+    error.fault().filter(asked)?.retry_after
 }
 
 /// A fresh store with its limits.

@@ -236,13 +236,17 @@ async fn a_dropped_call_gives_back_its_place() {
     assert!(scene.backend.probe(&context()).await.is_ok());
 }
 
-/// Answers `rate-limited`, with seven seconds to wait.
-const THROTTLED: &str = "(i32.store8 (i32.const 2080) (i32.const 1))
-    (i64.store (i32.const 2088) (i64.const 7000)) (call $fail (i32.const 6))";
+/// Answers `rate-limited`, with seven seconds to wait, after a request or without one.
+const THROTTLED: [&str; 2] = [
+    "(i32.store8 (i32.const 2080) (i32.const 1)) (i64.store (i32.const 2088) (i64.const 7000))
+    (i32.store8 (i32.const 2096) (i32.const 1)) (call $fail (i32.const 6))",
+    "(i32.store8 (i32.const 2080) (i32.const 1)) (i64.store (i32.const 2088) (i64.const 7000))
+    (call $fail (i32.const 6))",
+];
 
 #[tokio::test]
 async fn a_backend_that_asks_for_a_pause_gets_it_from_everybody() {
-    let scene = Scene::of(&Guest::read(THROTTLED)).await;
+    let scene = Scene::of(&Guest::read(THROTTLED[0])).await;
     let error = scene.read().await.unwrap_err();
     let fault = error.fault().unwrap();
     assert_eq!(
@@ -255,6 +259,11 @@ async fn a_backend_that_asks_for_a_pause_gets_it_from_everybody() {
     assert!(scene.backend.validate(&context()).await.is_ok(), "which asks no backend");
     scene.clock.advance(Duration::from_secs(7));
     assert_eq!(scene.read().await.unwrap_err().code(), "plugin_rate_limited");
+
+    let unasked = Scene::of(&Guest::read(THROTTLED[1])).await;
+    for _ in 0..2 {
+        assert_eq!(unasked.read().await.unwrap_err().code(), "plugin_rate_limited");
+    }
 }
 
 #[tokio::test]
