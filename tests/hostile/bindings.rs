@@ -4,9 +4,11 @@
 //! Signatures are judged by a computation of this test's own, from AWS's description of Signature
 //! Version 4 and the request as it arrived.
 
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use symbolon_tests::harness::{Answer, Gateway, Issuer, Setup, private};
 
 use super::scene::reversed;
@@ -33,6 +35,7 @@ const BINDINGS: &[(&str, &str, &str)] = &[
          session_token = \"file:session\", region = \"us-east-1\", service = \"s3\" }",
         "authorization",
     ),
+    ("jwt", "jwt = { key = \"file:app.pem\", issuer = \"12345\" }", "authorization"),
 ];
 
 struct Scene {
@@ -50,6 +53,7 @@ impl Scene {
         for (name, text) in [("secret", TOKEN), ("id", KEY_ID), ("session", SESSION)] {
             private(&path.join(name), text);
         }
+        private(&path.join("app.pem"), &app_key());
         std::fs::write(path.join("ca.pem"), ca + &other_ca).unwrap();
         let ports = (server.address.port(), other.address.port());
         let blocks = BINDINGS.iter().map(|(name, lines, _)| block(name, lines, ports)).collect();
@@ -75,6 +79,13 @@ impl Scene {
     fn last(&self) -> Request {
         Request::parse(&self.server.requests().pop().expect("a request"))
     }
+}
+
+/// The private key of an app, PEM.
+fn app_key() -> String {
+    let der = KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
+    let text = STANDARD.encode(der.as_ref());
+    format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
 }
 
 /// A component that may reach two hosts, with a credential for the first.
@@ -203,6 +214,15 @@ fn assert_carries(request: &Request, backend: &str) {
         }
         "sigv4" => assert_signed(request, "eu-central-1", "secretsmanager"),
         "temporary" => assert_signed(request, "us-east-1", "s3"),
+        "jwt" => {
+            let token = request.only("authorization").strip_prefix("Bearer ").expect("a token");
+            let parts: Vec<&str> = token.split('.').collect();
+            assert_eq!(parts.len(), 3, "{token}");
+            let claims = URL_SAFE_NO_PAD.decode(parts[1]).expect("claims");
+            let claims: serde_json::Value = serde_json::from_slice(&claims).expect("JSON");
+            let lasts = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+            assert_eq!((claims["iss"].as_str(), lasts), (Some("12345"), 600));
+        }
         other => panic!("{other} has no row"),
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::failure::Failure;
 use super::{ConfigArgs, output};
 use crate::config::{Config, Keys, SecretRef, Tls};
+use crate::issuer::check_key;
 
 /// What a start finds out and a check does not, since it would have to run components and go out.
 pub(super) const NOT_CHECKED: &str = "not checked: whether a plugin is there and takes its \
@@ -78,10 +79,16 @@ fn secrets(config: &Config) -> Vec<String> {
         if key == "seal.key" && matches!(place, SecretRef::File(path) if !path.exists()) {
             return None;
         }
-        place.load().err().map(|error| {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-            format!("{key}: {error}{}", cause.unwrap_or_default())
-        })
+        match place.load() {
+            Ok(secret) if key.ends_with(".credentials.jwt.key") => {
+                check_key(&secret).err().map(|error| format!("{key}: {error}"))
+            }
+            Ok(_) => None,
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+                Some(format!("{key}: {error}{}", cause.unwrap_or_default()))
+            }
+        }
     };
     config.secrets().into_iter().filter_map(fault).collect()
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 pub use export::{ExportError, export};
-pub use signed::{KeyError, SignedSource};
+pub use signed::{KeyError, SignedSource, check_key};
 pub use target::{TargetSettings, TargetSource};
 
 /// How long others may cache the documents, in seconds. A new key is published at least this long,

@@ -118,6 +118,14 @@ impl SignedSource {
     }
 }
 
+/// Whether `pem` is a key that can sign.
+///
+/// # Errors
+/// [`KeyError`] says what is wrong with it.
+pub fn check_key(pem: &Secret) -> Result<(), KeyError> {
+    key(pem).map(drop)
+}
+
 fn key(pem: &Secret) -> Result<RsaKeyPair, KeyError> {
     let der = PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| KeyError::Pem)?;
     let pair = match &der {

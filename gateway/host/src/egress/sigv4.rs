@@ -183,6 +183,51 @@ mod tests {
         ));
     }
 
+    /// Requests as the aws plugin makes them, with signatures that two other implementations agreed on.
+    #[test]
+    fn requests_with_a_body_are_signed_as_others_sign_them() {
+        const JSON: &str = "application/x-amz-json-1.1";
+        const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
+        let assume = "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fbilling\
+                      &RoleSessionName=gw-lease-01HX&DurationSeconds=900";
+        for (service, kind, target, body, signature) in [
+            (
+                "secretsmanager",
+                JSON,
+                Some("secretsmanager.GetSecretValue"),
+                r#"{"SecretId":"prod/db"}"#,
+                "21042eacf8fc4ced4429cc0f4d625e3b44262ef4dddbbb7137f12c821bf12209",
+            ),
+            (
+                "ssm",
+                JSON,
+                Some("AmazonSSM.GetParameter"),
+                r#"{"Name":"/prod/db/password","WithDecryption":true}"#,
+                "7da3cdc5bd238dc45d944974badeb5f08e0dcd8e1ee749f2057bc3d81a241833",
+            ),
+            (
+                "sts",
+                FORM,
+                None,
+                assume,
+                "f37ca8eac9a40c8b98ea213710220e05fb923fdcf11bd774f3f1d9df8509dbab",
+            ),
+        ] {
+            let mut request = Request::new(Bytes::from_static(body.as_bytes()));
+            *request.method_mut() = Method::POST;
+            request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            if let Some(target) = target {
+                request.headers_mut().insert("x-amz-target", HeaderValue::from_static(target));
+            }
+            let here = destination(&format!("https://{service}.us-east-1.amazonaws.com/"));
+            let now = Timestamp::from_seconds(1_767_225_600);
+            let scope = Scope { region: "us-east-1", service, now };
+            sign(&mut request, &here, &example(None), &scope).unwrap();
+            let value = request.headers()[header::AUTHORIZATION].to_str().unwrap();
+            assert!(value.ends_with(&format!("Signature={signature}")), "{service}: {value}");
+        }
+    }
+
     #[test]
     fn a_guests_own_signature_is_removed_and_its_request_headers_stay() {
         let here = destination("https://secretsmanager.us-east-1.amazonaws.com/");
