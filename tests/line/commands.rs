@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use http::StatusCode;
-use symbolon_tests::harness::{Gateway, Issuer, Setup, lay_out};
+use symbolon_tests::harness::{Gateway, Issuer, Setup, lay_out, private};
 
 /// The binary that `cargo xtask test` names, or the one beside the tests.
 fn binary() -> PathBuf {
@@ -128,6 +128,25 @@ fn check_names_every_fault_with_its_place_and_ends_with_64() {
 
     let file = lay_out(directory.path(), &issuer, &Setup::default());
     assert!(said_of(&file).contains("no faults"));
+}
+
+/// A key that cannot sign is found before anybody needs it.
+#[test]
+fn check_refuses_a_key_that_cannot_sign() {
+    let directory = tempfile::tempdir().unwrap();
+    let issuer = Issuer::new("https://idp.example.test");
+    private(&directory.path().join("app.pem"), "no key");
+    let app = Setup {
+        blocks: "[backends.app]\nplugin = \"static\"\n\
+                 egress = [{ host = \"api.example.test\", methods = [\"GET\"] }]\n\
+                 credentials = { jwt = { key = \"file:app.pem\", issuer = \"1\" } }\n"
+            .to_owned(),
+        ..Setup::default()
+    };
+    let file = lay_out(directory.path(), &issuer, &app);
+    let output = run(&["check", "--config", file.to_str().unwrap()]);
+    let fault = "backends.app.credentials.jwt.key: it is no private key in PEM";
+    assert!(text(&output.stderr).contains(fault), "{}", text(&output.stderr));
 }
 
 fn said_of(file: &Path) -> String {

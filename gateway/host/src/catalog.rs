@@ -19,11 +19,12 @@ use symbolon_core::id::{BackendName, PluginName};
 use crate::admit::Admitted;
 use crate::answer::Role;
 use crate::breaker::{Breaker, BreakerState};
-use crate::call::{Caller, Places};
+use crate::call::Caller;
 use crate::limits::Limits;
 use crate::manifest::{Digest, Interface, Manifest};
 use crate::outbound::Outbound;
 use crate::pace::Pace;
+use crate::places::Places;
 use crate::sql::{IssuedLogins, Pool};
 use crate::state::Shared;
 

@@ -26,6 +26,7 @@ pub mod manifest;
 mod operations;
 pub mod outbound;
 mod pace;
+mod places;
 pub mod sql;
 mod state;
 #[cfg(test)]
