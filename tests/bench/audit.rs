@@ -110,6 +110,7 @@ impl Asked {
 
     async fn entry(&self, journal: &Journal, clock: &dyn Clock) {
         let opening = Opening {
+            actors: &[],
             request: self.ids.request(clock.now()),
             identity: &self.identity,
             ask: &self.ask,

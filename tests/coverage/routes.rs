@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::json;
-use symbolon::line::ask::{PRINCIPAL_ROUTES, PUBLIC_ROUTES, Route};
+use symbolon::line::ask::{OAUTH_ROUTES, OauthRoute, PRINCIPAL_ROUTES, PUBLIC_ROUTES, Route};
 use symbolon_tests::harness::{Answer, Gateway, Issuer, ORIGIN, Setup};
 
 use crate::attacks::DEMO;
@@ -140,5 +140,76 @@ async fn what_is_public_needs_no_token_and_tells_no_secret() {
         }
     }
     assert!(!gateway.audit().iter().any(|line| line["kind"] == "request.open"));
+    gateway.stop().await;
+}
+
+/// What the token endpoint tells of each of them: a token that is not good is a request that is not.
+fn oauth_error(status: u16) -> (u16, &'static str) {
+    match status {
+        403 => (400, "invalid_target"),
+        _ => (400, "invalid_request"),
+    }
+}
+
+#[tokio::test]
+async fn every_route_of_oauth_refuses_everybody_who_is_not_proven() {
+    const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+    const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+    let gateway = Gateway::start(Setup { blocks: DEMO.to_owned(), ..Setup::default() }).await;
+    let lock = r#"{"principal":"test/mallory"}"#;
+    assert_eq!(admin(&gateway, "POST", "/v1/locks", lock).await.status, 200);
+    for (path, route) in OAUTH_ROUTES {
+        for (name, token, status, reason) in strangers(&gateway) {
+            let shown = token.as_deref().unwrap_or_default();
+            let exchange = [
+                ("grant_type", GRANT),
+                ("subject_token", shown),
+                ("subject_token_type", JWT),
+                ("audience", ORIGIN),
+            ];
+            let answer = match route {
+                OauthRoute::Token => gateway.form(path, None, &exchange).await,
+                OauthRoute::Introspection => {
+                    gateway.form(path, token.as_deref(), &[("token", "a.b.c")]).await
+                }
+                OauthRoute::Revocation => gateway.form(path, None, &[("token", shown)]).await,
+            };
+            let told = (answer.status.as_u16(), answer.json["error"].as_str().unwrap_or_default());
+            let expected = match route {
+                OauthRoute::Token => oauth_error(status),
+                // Worthless tokens are withdrawn already; those of others are none of ours.
+                OauthRoute::Revocation if name == "locked" => (400, "unsupported_token_type"),
+                OauthRoute::Revocation if token.is_none() => (400, "invalid_request"),
+                OauthRoute::Revocation => (200, ""),
+                OauthRoute::Introspection if name == "locked" => (200, ""),
+                OauthRoute::Introspection if status == 400 => (400, "invalid_request"),
+                OauthRoute::Introspection => (401, ""),
+            };
+            assert_eq!(told, expected, "{path}: {name}: {:?}", answer.json);
+            assert_eq!(answer.headers["cache-control"], "no-store");
+            let is_counted = gateway.metrics().contains(&format!("reason=\"{reason}\""));
+            let is_known = reason.starts_with("locked") || token.is_none();
+            assert!(is_counted || is_known, "{path}: {name}: {reason}");
+        }
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_source_that_is_refused_too_often_is_refused_at_the_token_endpoint_too() {
+    let blocks = "[limits]\nstrangers_per_source = { rate = 1, burst = 3 }\n".to_owned();
+    let gateway = Gateway::start(Setup { blocks, ..Setup::default() }).await;
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", "garbage"),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+        ("audience", "x"),
+    ];
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(gateway.form("/oauth2/token", None, &form).await.status.as_u16());
+    }
+    assert_eq!((statuses.first(), statuses.last()), (Some(&400), Some(&429)), "{statuses:?}");
+    assert!(gateway.metrics().contains("reason=\"source_bucket\""));
     gateway.stop().await;
 }

@@ -136,10 +136,24 @@ impl Gateway {
         token: Option<&str>,
         body: Bytes,
     ) -> Answer {
+        self.send(method, path, (token, None), body).await
+    }
+
+    /// Asks with one more header.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        (token, more): (Option<&str>, Option<(header::HeaderName, &str)>),
+        body: Bytes,
+    ) -> Answer {
         let url = format!("https://localhost:{}{path}", self.address.port());
         let mut request = Request::builder().method(method).uri(url);
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some((name, value)) = more {
+            request = request.header(name, value);
         }
         let request = request.body(body).expect("a request");
         let limits = FetchLimits { deadline: Duration::from_secs(60), max_body: 16 << 20 };
@@ -147,6 +161,14 @@ impl Gateway {
         let (head, body) = response.into_parts();
         let json = serde_json::from_slice(&body).unwrap_or_default();
         Answer { status: head.status, headers: head.headers, json, body }
+    }
+
+    /// Posts a form, over TLS; with a bearer token, if one is given.
+    pub async fn form(&self, path: &str, token: Option<&str>, form: &[(&str, &str)]) -> Answer {
+        let encoded = form.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
+        let body = Bytes::from(encoded.collect::<Vec<_>>().join("&"));
+        let kind = (header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(Method::POST, path, (token, Some(kind)), body).await
     }
 
     /// The lines of the audit log so far, as JSON.
@@ -181,6 +203,15 @@ impl Gateway {
         }
         (self.directory, self.issuer)
     }
+}
+
+/// Every byte that is not a letter or a digit, escaped.
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| match byte.is_ascii_alphanumeric() {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
 }
 
 /// Everything permitted to everybody: for tests that are about something else.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use symbolon_tests::harness::{Gateway, Setup};
 
+use super::tokens::exchange;
 use crate::attacks::wire::admin;
 use crate::crash::gate;
 use crate::hostile::upstream::Upstream;
@@ -38,4 +40,52 @@ async fn what_is_under_way_is_not_answered_to_whom_was_barred_meanwhile() {
     ] {
         assert_eq!(barred_by(path, body, status).await, code);
     }
+}
+
+/// A target whose component waits for its server.
+fn slow(port: u16) -> String {
+    format!(
+        r#"
+[targets.slow]
+plugin = "hostile"
+audience = "https://slow.example.test"
+subject = "caller"
+scopes = ["fetch"]
+config = {{ server = "http://127.0.0.1:{port}/gate" }}
+[[targets.slow.egress]]
+scheme = "http"
+host = "127.0.0.1"
+port = {port}
+methods = ["GET"]
+addresses = ["127.0.0.0/8"]
+"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_targets_token_is_not_handed_to_whom_was_barred_meanwhile() {
+    let server = Upstream::start().await;
+    let blocks = slow(server.address.port());
+    let gateway = Arc::new(Gateway::start(Setup { blocks, ..Setup::default() }).await);
+    let token = gateway.token("alice");
+    let (asker, subject) = (gateway.clone(), token.clone());
+    let asking =
+        tokio::spawn(async move { exchange(&asker, &subject, &[("audience", "slow")]).await });
+    server.reached(1).await;
+    let whom = r#"{"principal":"test/alice"}"#;
+    assert_eq!(admin(&gateway, "POST", "/v1/locks", whom).await.status, 200);
+    server.open_gate();
+    let answer = asking.await.expect("an answer");
+    assert!(answer.json.get("access_token").is_none(), "{:?}", answer.json);
+    // The order to end its leases may have reached the reservation first.
+    let code = gateway.closing(&answer)["code"].clone();
+    let told = (answer.status, code.as_str().unwrap_or_default());
+    let either =
+        [(StatusCode::BAD_REQUEST, "locked_principal"), (StatusCode::CONFLICT, "lease_ending")];
+    assert!(either.contains(&told), "{told:?}");
+    let listed = admin(&gateway, "GET", "/v1/leases", "").await.json();
+    let states = listed["leases"].as_array().expect("leases").iter();
+    let states: Vec<_> = states.map(|lease| lease["state"].as_str().unwrap_or_default()).collect();
+    assert_eq!(states, ["revoking"], "what was given ends: {listed}");
+    Arc::into_inner(gateway).expect("the last").stop().await;
 }

@@ -3,6 +3,7 @@
 mod barred;
 mod bounds;
 mod commands;
+mod exchanges;
 pub(crate) mod leases;
 mod leaving;
 mod operating;
@@ -10,3 +11,4 @@ mod pages;
 mod reads;
 mod targets;
 mod telemetry;
+pub(crate) mod tokens;

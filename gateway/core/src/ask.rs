@@ -20,6 +20,8 @@ pub struct Ask {
     pub version: Option<Version>,
     /// Lease duration asked for; the decision may shorten it.
     pub ttl: Option<Duration>,
+    /// Scopes that a token shall have; all that there are if empty.
+    pub scopes: Vec<String>,
 }
 
 impl Ask {
@@ -27,33 +29,53 @@ impl Ask {
     #[must_use]
     pub fn read(backend: BackendName, path: SecretPath, version: Option<Version>) -> Self {
         let resource = Resource::Secret { backend, path };
-        Self { action: Action::Read, resource, version, ttl: None }
+        Self { action: Action::Read, resource, version, ttl: None, scopes: Vec::new() }
     }
 
     /// Asks for the names in a folder, or at the top of the backend.
     #[must_use]
     pub fn list(backend: BackendName, folder: Option<SecretPath>) -> Self {
         let resource = Resource::Folder { backend, folder };
-        Self { action: Action::List, resource, version: None, ttl: None }
+        Self { action: Action::List, resource, version: None, ttl: None, scopes: Vec::new() }
     }
 
     /// Asks for a credential of a role.
     #[must_use]
     pub fn issue(backend: BackendName, role: RoleName, ttl: Option<Duration>) -> Self {
         let resource = Resource::Role { backend, role };
-        Self { action: Action::Issue, resource, version: None, ttl }
+        Self { action: Action::Issue, resource, version: None, ttl, scopes: Vec::new() }
+    }
+
+    /// Asks for a token of a target, or for an access token of the gateway's own.
+    #[must_use]
+    pub fn exchange(target: Option<TargetName>, scopes: Vec<String>) -> Self {
+        let resource = target.map_or(Resource::Gateway, Resource::Target);
+        Self { action: Action::Exchange, resource, version: None, ttl: None, scopes }
+    }
+
+    /// Asks what an access token of the gateway's own says (`list`), or to end one (`revoke`).
+    #[must_use]
+    pub fn of_token(action: Action) -> Self {
+        let resource = Resource::Gateway;
+        Self { action, resource, version: None, ttl: None, scopes: Vec::new() }
     }
 
     /// Asks to see (`list`), renew or revoke a lease.
     #[must_use]
     pub fn of_lease(action: Action, lease: LeaseId, ttl: Option<Duration>) -> Self {
-        Self { action, resource: Resource::Lease(lease), version: None, ttl }
+        Self { action, resource: Resource::Lease(lease), version: None, ttl, scopes: Vec::new() }
     }
 
     /// Asks for the asker's own leases.
     #[must_use]
     pub fn leases() -> Self {
-        Self { action: Action::List, resource: Resource::Leases, version: None, ttl: None }
+        Self {
+            action: Action::List,
+            resource: Resource::Leases,
+            version: None,
+            ttl: None,
+            scopes: Vec::new(),
+        }
     }
 }
 
@@ -139,7 +161,7 @@ pub enum Resource {
     Lease(LeaseId),
     /// The leases of whoever asks.
     Leases,
-    /// The gateway itself, as the thing that is administered.
+    /// The gateway itself: what is administered, and whose access tokens are obtained and looked at.
     Gateway,
 }
 

@@ -42,8 +42,6 @@ pub struct Public {
     pub code: &'static str,
     /// RFC 9457 `title`: one constant sentence.
     pub title: &'static str,
-    /// RFC 6749 §5.2 / RFC 8693 §2.2.2 `error` at the token endpoint.
-    pub oauth: &'static str,
     /// Seconds for `Retry-After`, where trying again may help.
     pub retry_after: Option<u32>,
 }
@@ -67,12 +65,9 @@ impl Kind {
     #[must_use]
     pub const fn public(self) -> Public {
         const fn row(status: u16, code: &'static str, title: &'static str) -> Public {
-            Public { status, code, title, oauth: "invalid_request", retry_after: None }
+            Public { status, code, title, retry_after: None }
         }
-        const DENIED: Public = Public {
-            oauth: "invalid_target",
-            ..row(403, "denied", "not permitted, or nothing is there")
-        };
+        const DENIED: Public = row(403, "denied", "not permitted, or nothing is there");
         match self {
             Self::Malformed => row(400, "malformed", "the request is malformed"),
             Self::Unauthenticated => row(401, "unauthenticated", "no acceptable proof of identity"),
@@ -80,21 +75,86 @@ impl Kind {
             Self::NoRoute => row(404, "no_route", "no such route or method"),
             Self::Conflict => row(409, "conflict", "the current state does not allow this"),
             Self::Exhausted => Public {
-                oauth: "temporarily_unavailable",
                 retry_after: Some(1),
                 ..row(429, "exhausted", "a limit is reached, try again later")
             },
-            Self::Provider => Public {
-                oauth: "server_error",
-                ..row(502, "provider", "the backend did not give a usable answer")
-            },
+            Self::Provider => row(502, "provider", "the backend did not give a usable answer"),
             Self::Unavailable => Public {
-                oauth: "temporarily_unavailable",
                 retry_after: Some(1),
                 ..row(503, "unavailable", "temporarily unavailable, try again later")
             },
-            Self::Internal => {
-                Public { oauth: "server_error", ..row(500, "internal", "internal error") }
+            Self::Internal => row(500, "internal", "internal error"),
+        }
+    }
+}
+
+/// What the OAuth face tells, where it tells more than a [`Kind`] does (RFC 6749 §5.2, RFC 8693 §2.2.2,
+/// RFC 8707 §2, RFC 7009 §2.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OauthError {
+    /// What the kind says.
+    Of(Kind),
+    /// The caller authenticates as a client, or names another one than it is.
+    Client,
+    /// Another grant than token exchange.
+    Grant,
+    /// `audience` and `resource` name no target, or several, or one that is not for the caller.
+    Target,
+    /// A scope that the target or the token shown does not have.
+    Scope,
+    /// A token that is not of the kind that can be revoked here.
+    TokenType,
+    /// Another method than POST.
+    Method,
+    /// Another media type than that of a form.
+    MediaType,
+}
+
+/// One row of the OAuth table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OauthPublic {
+    /// HTTP status code.
+    pub status: u16,
+    /// `error`.
+    pub error: &'static str,
+    /// `error_description`: a constant within `%x20-21 / %x23-5B / %x5D-7E`.
+    pub description: &'static str,
+    /// Seconds for `Retry-After`, where trying again may help.
+    pub retry_after: Option<u32>,
+}
+
+impl OauthError {
+    /// The row of this error. A kind keeps its title; refused tokens and denials are requests that
+    /// are not good (RFC 8693 §2.2.2), whatever the native face calls them.
+    #[must_use]
+    pub const fn public(self) -> OauthPublic {
+        const fn row(status: u16, error: &'static str, description: &'static str) -> OauthPublic {
+            OauthPublic { status, error, description, retry_after: None }
+        }
+        match self {
+            Self::Of(kind) => {
+                let Public { status, title, retry_after, .. } = kind.public();
+                let (status, error) = match kind {
+                    Kind::Malformed | Kind::Unauthenticated => (400, "invalid_request"),
+                    Kind::Denied | Kind::Absent => (400, "invalid_target"),
+                    Kind::NoRoute | Kind::Conflict => (status, "invalid_request"),
+                    Kind::Exhausted | Kind::Unavailable => (status, "temporarily_unavailable"),
+                    Kind::Provider | Kind::Internal => (status, "server_error"),
+                };
+                OauthPublic { retry_after, ..row(status, error, title) }
+            }
+            Self::Client => row(400, "invalid_client", "clients do not authenticate here"),
+            Self::Grant => row(400, "unsupported_grant_type", "token exchange is the one grant"),
+            Self::Target => {
+                row(400, "invalid_target", "exactly one target that is known and permitted")
+            }
+            Self::Scope => row(400, "invalid_scope", "a scope is unknown or more than there is"),
+            Self::TokenType => {
+                row(400, "unsupported_token_type", "tokens of other issuers are not revoked here")
+            }
+            Self::Method => row(405, "invalid_request", "the method is POST"),
+            Self::MediaType => {
+                row(415, "invalid_request", "the media type is that of an HTML form")
             }
         }
     }

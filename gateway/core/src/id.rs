@@ -94,6 +94,39 @@ names! {
     RoleName;
 }
 
+impl RoleName {
+    /// As what a lease of a target's token stands in the ledger, in the place of a role. No role of a
+    /// backend can be configured under this name.
+    pub const EXCHANGE: &'static str = "token-exchange";
+
+    /// The role of that name.
+    #[must_use]
+    pub fn exchange() -> Self {
+        Self(Self::EXCHANGE.to_owned())
+    }
+
+    /// Whether it stands for a target's token.
+    #[must_use]
+    pub fn is_exchange(&self) -> bool {
+        self.0 == Self::EXCHANGE
+    }
+}
+
+/// A target stands in the ledger, and before the component host, where a backend stands. The two
+/// share a grammar, and the configuration refuses to give one name to both.
+impl From<TargetName> for BackendName {
+    fn from(target: TargetName) -> Self {
+        Self(target.0)
+    }
+}
+
+/// The way back.
+impl From<BackendName> for TargetName {
+    fn from(backend: BackendName) -> Self {
+        Self(backend.0)
+    }
+}
+
 macro_rules! ulids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*

@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::id::IssuerAlias;
+use crate::scope::Scope;
 
 /// Who is asking, and what proved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +77,48 @@ pub struct Proof {
     /// SHA-256 of the signing input (`header "." payload`): the replay key of `wire-formats.md`
     /// §5.3, and how the audit log refers to the token.
     pub digest: [u8; 32],
+    /// What an access token of our own says beside; `None` for proofs of others.
+    pub session: Option<Arc<Session>>,
+}
+
+/// What an access token of our own says beyond whom it proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// `jti`.
+    pub id: String,
+    /// When this token was signed. [`Proof::issued_at`] is that of the first proof behind it.
+    pub issued_at: Timestamp,
+    /// What all tokens that were exchanged for one another share: they are withdrawn together, and
+    /// leases hang on it.
+    pub family: [u8; 32],
+    /// What the token is good for.
+    pub scope: Scope,
+    /// Who acts for the subject, the latest first.
+    pub actors: Vec<Actor>,
+}
+
+/// Somebody who acts for the subject of a token (RFC 8693 §4.1), in the names of its own issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// `iss`, if it is known.
+    pub issuer: Option<String>,
+    /// `sub`.
+    pub subject: String,
+}
+
+impl Proof {
+    /// What leases hang on that were asked for with this proof: the proof itself, or the family of
+    /// an access token of our own.
+    #[must_use]
+    pub fn family(&self) -> [u8; 32] {
+        self.session.as_ref().map_or(self.digest, |session| session.family)
+    }
+
+    /// What the proof is good for: everything, unless it is an access token of less.
+    #[must_use]
+    pub fn scope(&self) -> Option<Scope> {
+        self.session.as_ref().map(|session| session.scope)
+    }
 }
 
 /// To what a proof is bound (policy context `binding`).

@@ -144,9 +144,15 @@ pub(crate) fn issued_page(raw: (Vec<String>, Option<String>)) -> Checked<IssuedP
     Ok(IssuedPage { reservations, withheld, next: cursor(next)? })
 }
 
-/// A foreign token, held against the time that was asked for.
-pub(crate) fn token(raw: exchange::Token, latest: Latest) -> Checked<ForeignToken> {
+/// A foreign token, held against the time that was asked for and the assertion that it is for: the
+/// gateway's own word is for the target, and for nobody behind it.
+pub(crate) fn token(
+    raw: exchange::Token,
+    latest: Latest,
+    assertion: &Secret,
+) -> Checked<ForeignToken> {
     let (fields, handle) = (wrap(raw.fields), Secret::new(raw.handle));
+    require(!fields.iter().any(|(_, value)| holds(value, assertion)), AnswerFault::Token)?;
     check_fields(&fields)?;
     check_handle(&handle)?;
     let kind = text::token_kind(&raw.kind).ok_or(AnswerFault::Token)?;
@@ -167,6 +173,11 @@ pub(crate) fn token(raw: exchange::Token, latest: Latest) -> Checked<ForeignToke
         handle,
         metadata: metadata(raw.metadata)?,
     })
+}
+
+/// Whether a value has `other` in it.
+fn holds(value: &Secret, other: &Secret) -> bool {
+    !other.is_empty() && value.expose().windows(other.len()).any(|part| part == other.expose())
 }
 
 /// The latest moment at which something issued may end.

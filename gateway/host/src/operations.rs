@@ -123,8 +123,9 @@ impl Generation {
         let secrets = [&request.assertion];
         let call = Call { secrets: &secrets, ..Call::new(Operation::Exchange, context) };
         let latest = Latest::new(self.now(), request.ttl);
-        let (told, request) = (self.told(context)?, Wiped(exchange_request(request)?));
-        Ok(facade::token(self.caller().call(call, (&told, &request.0)).await?, latest)?)
+        let (told, raw) = (self.told(context)?, Wiped(exchange_request(request)?));
+        let answer = self.caller().call(call, (&told, &raw.0)).await?;
+        Ok(facade::token(answer, latest, &request.assertion)?)
     }
 
     /// Issues a credential for a reservation.

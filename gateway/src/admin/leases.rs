@@ -11,7 +11,7 @@ use serde::Deserialize;
 use symbolon_core::error::Kind;
 use symbolon_core::id::{BackendName, IssuerAlias, LeaseId, RoleName};
 use symbolon_core::lease::Scope;
-use symbolon_core::token::{Compact, MAX_TOKEN_BYTES};
+use symbolon_core::token::{Compact, MAX_TOKEN_BYTES, leases_of};
 use zeroize::Zeroizing;
 
 use super::{MAX_REASON_BYTES, OperationError, body, identity, malformed, no_route};
@@ -191,12 +191,12 @@ fn revoke(bytes: &[u8]) -> Result<Verb, OperationError> {
     Ok(if body.dry_run { Verb::Count(ended) } else { Verb::Revoke(ended) })
 }
 
-/// The same digest as the authenticator's. The refusal of a token would quote nothing of it, and
+/// The same as the ledger's. The refusal of a token would quote nothing of it, and
 /// says nothing that helps: it is left out.
 fn of_token(token: &str) -> Result<Scope, OperationError> {
     let token = Compact::parse(token.trim(), MAX_TOKEN_BYTES);
     let token = token.map_err(|_| malformed("what was given as `token` is no token"))?;
-    Ok(Scope::Token { digest: token.digest() })
+    Ok(Scope::Token { digest: leases_of(&token) })
 }
 
 fn scope(text: &str) -> Result<Scope, OperationError> {

@@ -27,7 +27,10 @@ use tokio::time::Instant;
 use super::foundation::Foundation;
 use super::plugins::Plugins;
 use crate::config::{self, Config, Credentials};
-use crate::issuer::{SignedSource, TargetSettings, TargetSource};
+use crate::issuer::{
+    Beside, CallerSettings, CallerTarget, CallerTargets, Named, SignedSource, TargetSettings,
+    TargetSource,
+};
 use crate::keyring::TargetAudience;
 use crate::root_login::Account;
 use crate::telemetry::Metrics;
@@ -77,6 +80,50 @@ impl<'a> Builder<'a> {
     ) -> Self {
         let (targets, sources) = (BTreeMap::new(), BTreeMap::new());
         Self { foundation, config, plugins, targets, sources }
+    }
+
+    /// Every target as callers see it, ready or degraded.
+    pub(super) async fn targets(&mut self) -> CallerTargets {
+        let mut targets = CallerTargets::new();
+        for (name, target) in &self.config.targets {
+            let made = Box::pin(self.caller_target(name, target)).await;
+            if let Err(reason) = &made {
+                tracing::error!(target = %name, reason, "the target is degraded");
+            }
+            targets.insert(name.clone(), made);
+        }
+        targets
+    }
+
+    async fn caller_target(
+        &mut self,
+        name: &TargetName,
+        target: &config::Target,
+    ) -> Result<Arc<CallerTarget>, Reason> {
+        let generation = Box::pin(self.target(name)).await?;
+        let audience = TargetAudience::from_configuration(&target.audience);
+        let exchange = &target.exchange;
+        let settings = CallerSettings {
+            name: name.clone(),
+            audience: audience.map_err(|error| error.to_string())?,
+            named: match target.subject {
+                config::AssertionSubject::Gateway => Named::Gateway,
+                config::AssertionSubject::Caller => Named::Caller {
+                    longest: exchange.max_subject,
+                    hashed: exchange.long_subject == config::LongSubject::Hash,
+                },
+            },
+            attributes: exchange.attributes.iter().map(ToString::to_string).collect(),
+            beside: match exchange.claims {
+                config::Claims::None => Beside::Nothing,
+                config::Claims::Aws => Beside::Aws,
+            },
+            scopes: exchange.scopes.clone(),
+            ttl: target.ttl,
+            max_leases: exchange.max_leases,
+        };
+        let keyring = self.foundation.keyring.clone();
+        Ok(Arc::new(CallerTarget::new(settings, generation, keyring)))
     }
 
     /// Every backend, ready or degraded. What the components check themselves is checked at once.

@@ -20,7 +20,7 @@ use symbolon_host::{CompiledCache, Host};
 
 use super::StartError;
 use crate::audit::{AnchorError, Anchors, Journal, Parts as JournalParts};
-use crate::barriers::{DurableBarriers, OnceSet};
+use crate::barriers::{DurableBarriers, OnceSet, Withdrawn};
 use crate::config::{self, Config, SecretRef};
 use crate::keyring::{self, Keyring};
 use crate::lease::{Boot, HandleSeal, Hold, Ledger, Parts, Reason, Watch};
@@ -47,6 +47,8 @@ pub struct Foundation {
     pub barriers: Arc<DurableBarriers>,
     /// One-shot tokens seen.
     pub replays: Arc<OnceSet>,
+    /// Access tokens of our own that were withdrawn.
+    pub withdrawn: Arc<Withdrawn>,
     /// Leases.
     pub leases: Arc<Ledger>,
     /// Logins of databases that were rotated.
@@ -108,6 +110,7 @@ impl Foundation {
         let journal = open_journal(config, store.clone(), clock.clone()).await?;
         let barriers = DurableBarriers::open(store.clone(), clock.clone()).await?;
         let replays = OnceSet::open(store.clone(), clock.clone()).await?;
+        let withdrawn = Withdrawn::open(store.clone(), clock.clone()).await?;
         let ids = Arc::new(Ids::default());
         let issued = Arc::new(IssuedLogins::new(MOST_ISSUED));
         telemetry.observe_issued(issued.clone());
@@ -128,6 +131,7 @@ impl Foundation {
             journal,
             barriers: Arc::new(barriers),
             replays: Arc::new(replays),
+            withdrawn: Arc::new(withdrawn),
             leases: Arc::new(leases),
             logins,
             handles,

@@ -306,7 +306,8 @@ fn not_renewed(error: LineError) -> OperationError {
         error @ (LineError::Barred(_)
         | LineError::Denied(_)
         | LineError::NoRoom
-        | LineError::Undelivered(_)) => {
+        | LineError::Undelivered(_)
+        | LineError::Withdrawal(_)) => {
             OperationError { kind: error.kind(), code: error.code(), detail: chain(&error) }
         }
     }

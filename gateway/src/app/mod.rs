@@ -69,6 +69,12 @@ pub enum StartError {
         /// Why, and what to do.
         reason: String,
     },
+    /// The gateway cannot read its own access tokens under this name.
+    #[error("`server.public_origin` is not usable as the issuer of access tokens: {reason}")]
+    Own {
+        /// Why not.
+        reason: String,
+    },
     /// A document cannot be written.
     #[error("the issuer's documents cannot be exported")]
     Export(#[from] crate::issuer::ExportError),
@@ -96,6 +102,9 @@ pub enum StartError {
     /// The set of one-shot tokens cannot be read.
     #[error("the set of used one-shot tokens cannot be read")]
     Once(#[from] crate::barriers::OnceError),
+    /// The withdrawn access tokens cannot be read.
+    #[error("the access tokens that were withdrawn cannot be read")]
+    Withdrawn(#[from] crate::barriers::WithdrawnError),
     /// There is no component host.
     #[error("the component host does not start")]
     Host(#[from] symbolon_host::HostError),
@@ -200,7 +209,8 @@ impl App {
             world: ArcSwap::from_pointee(world),
             journal: foundation.journal.clone(),
             keyring: foundation.keyring.clone(),
-            published: Published::below(config.assertions.origin.url().path()),
+            published: Published::below(config.assertions.origin.url().path())
+                .at(config.server.public_origin.as_str()),
             leases: foundation.leases.clone(),
             handles: foundation.handles.clone(),
             refusals: Buckets::new(refusals, SOURCES, foundation.clock.clone()),
@@ -302,10 +312,14 @@ impl App {
                 }
             }
         });
-        let replays = self.foundation.replays.clone();
+        let (replays, withdrawn) =
+            (self.foundation.replays.clone(), self.foundation.withdrawn.clone());
         self.chore(async move {
             loop {
                 tokio::time::sleep(Duration::from_secs(30)).await;
+                if let Err(error) = withdrawn.sweep().await {
+                    tracing::warn!(%error, "withdrawn access tokens could not be swept");
+                }
                 if let Err(error) = replays.sweep().await {
                     tracing::warn!(%error, "expired one-shot tokens could not be swept");
                 }

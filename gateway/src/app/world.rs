@@ -11,7 +11,7 @@ use symbolon_core::id::IssuerAlias;
 use symbolon_core::policy::{
     AttributeType as PolicyType, BackendTerms, Bundle, Fault, IssuerTerms, Source, Vocabulary,
 };
-use symbolon_core::token::{AttributeType, Issuers};
+use symbolon_core::token::{AttributeType, IssuerRules, Issuers, MAX_TOKEN_BYTES, own_rules};
 use symbolon_host::Catalog;
 use tokio_util::sync::CancellationToken;
 
@@ -59,18 +59,29 @@ pub(super) async fn build(
     let bundle = bundle(config)?;
     let (issuers, keys) = issuers(config, foundation, before)?;
     let plugins = plugins(config, foundation, admissions).await;
-    let entries = Box::pin(Builder::new(foundation, config, &plugins).backends()).await;
+    let mut builder = Builder::new(foundation, config, &plugins);
+    let targets = Box::pin(builder.targets()).await;
+    let entries = Box::pin(builder.backends()).await;
     let (clock, metrics) = (foundation.clock.clone(), foundation.metrics());
     let standing = Standing {
         barriers: foundation.barriers.clone(),
         replays: foundation.replays.clone(),
+        withdrawn: foundation.withdrawn.clone(),
+        keyring: foundation.keyring.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
     };
     let in_use = keys.iter().map(|(alias, kept)| (alias.clone(), kept.keys.clone())).collect();
     let limits = &config.limits;
     let world = World {
-        authenticator: Authenticator::new(issuers, in_use, limits.token_cache, standing),
+        authenticator: Authenticator::new(
+            (issuers, own(config)?),
+            in_use,
+            limits.token_cache,
+            standing,
+        ),
+        targets,
+        access_token: limits.access_token,
         bundle,
         dispatcher: Dispatcher::new(Arc::new(Catalog::new(entries)), clock.clone(), metrics),
         roles: roles(config),
@@ -80,6 +91,17 @@ pub(super) async fn build(
         request_timeout: config.server.request_timeout,
     };
     Ok(Built { world, keys, plugins })
+}
+
+/// How our own access tokens are read. The alias is no issuer's: a token speaks for the issuer that it
+/// names.
+fn own(config: &Config) -> Result<Arc<IssuerRules>, StartError> {
+    let origin = config.server.public_origin.as_str();
+    let failed = |reason: String| StartError::Own { reason };
+    let alias = IssuerAlias::parse("symbolon").map_err(|error| failed(error.to_string()))?;
+    let rules = own_rules(alias, origin, MAX_TOKEN_BYTES);
+    rules.check().map_err(|error| failed(error.to_string()))?;
+    Ok(Arc::new(rules))
 }
 
 /// What can be issued, and how much of it.

@@ -80,6 +80,7 @@ impl Fixture {
     fn opening(&self) -> Opening<'_> {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         Opening {
+            actors: &[],
             request: RequestId::new(Timestamp::from_seconds(1_793_520_000), u128::from(n)),
             identity: &self.identity,
             ask: &self.ask,

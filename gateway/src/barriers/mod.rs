@@ -13,6 +13,7 @@
 //! again; a lock is taken away only when its removal is durable.
 
 mod once;
+mod withdrawn;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use crate::store::record::{Record, decode, encode};
 use crate::store::{Key, Namespace, Span, Store, StoreError, Transaction, read_all};
 
 pub use once::{MAX_LIFE, OnceError, OnceSet};
+pub use withdrawn::{Withdrawn, WithdrawnError};
 
 /// How far ahead of our clock an epoch may lie. Leeways are smaller; a slip of the keyboard that would
 /// lock everyone out until next year is not.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use symbolon_core::id::TargetName;
+use symbolon_core::id::{RoleName, TargetName};
+use symbolon_core::token::AttributeType;
 
 use super::backends::{CredentialSource, Credentials};
 use super::cursor::Document;
@@ -20,6 +21,8 @@ pub(super) fn check(config: &Config, document: &Document<'_>) {
     discovery_needs_a_url(config, document);
     targets_exist(config, document);
     targets_end(config, document);
+    names_are_told_apart(config, document);
+    attributes_are_mapped(config, document);
     listeners_are_distinct(config, document);
 }
 
@@ -102,6 +105,41 @@ fn targets_end(config: &Config, document: &Document<'_>) {
                 break;
             }
             trail.push(next);
+        }
+    }
+}
+
+/// A target's token stands in the ledger, in metrics and in the audit log where a backend's
+/// credential does.
+fn names_are_told_apart(config: &Config, document: &Document<'_>) {
+    for target in config.targets.keys().filter(|name| config.backends.contains_key(name.as_str())) {
+        let problem = Problem::new("is the name of a backend too")
+            .with_help("leases are found by this name: give the target another");
+        document.fault(&format!("targets.{target}"), problem);
+    }
+    for (name, backend) in &config.backends {
+        if backend.roles.contains_key(RoleName::EXCHANGE) {
+            let problem = Problem::new("stands for tokens of targets: give the role another name");
+            document.fault(&format!("backends.{name}.roles.{}", RoleName::EXCHANGE), problem);
+        }
+    }
+}
+
+/// What no issuer maps would never be there. A set of texts has no one text for a cloud.
+fn attributes_are_mapped(config: &Config, document: &Document<'_>) {
+    for (name, target) in &config.targets {
+        let key = format!("targets.{name}.attributes");
+        for attribute in &target.exchange.attributes {
+            let rules = config.issuers.values().flat_map(|issuer| issuer.rules.attributes.rules());
+            let kinds: Vec<_> =
+                rules.filter(|rule| rule.name == *attribute).map(|rule| rule.kind).collect();
+            if kinds.is_empty() {
+                let problem = Problem::new(format!("no issuer maps an attribute `{attribute}`"));
+                document.fault(&key, problem);
+            } else if kinds.contains(&AttributeType::Strings) {
+                let problem = Problem::new(format!("`{attribute}` is a list, not one value"));
+                document.fault(&key, problem);
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use super::base::Rate;
 use super::cursor::{Block, Value};
 use super::database::{Database, Role, quota, ttl};
 use super::egress::Egress;
+use super::exchange::Exchange;
 use super::fault::Problem;
 use super::parse;
 use super::secret::SecretRef;
@@ -49,8 +50,10 @@ pub struct Target {
     pub audience: String,
     /// `sub` of the assertion.
     pub subject: AssertionSubject,
-    /// Lifetime of the assertion.
+    /// How long what it gives lasts at most.
     pub ttl: Duration,
+    /// What callers get of it.
+    pub exchange: Exchange,
     /// What the plugin is told.
     pub settings: Settings,
     /// Where it may send requests.
@@ -227,6 +230,7 @@ impl Target {
         let is_caller = block.or("subject", false, parse::one_of(SUBJECTS));
         let ttl = parse::duration(30 * SECOND, 3600 * SECOND);
         let ttl = block.or("ttl", 300 * SECOND, ttl);
+        let exchange = Exchange::read(block);
         let settings = settings(block);
         let egress = block.blocks("egress", Egress::read);
         let credentials = credentials(block, &egress);
@@ -236,6 +240,7 @@ impl Target {
             audience: audience?,
             subject: if is_caller { AssertionSubject::Caller } else { AssertionSubject::Gateway },
             ttl,
+            exchange,
             settings,
             egress,
             credentials,

@@ -88,6 +88,8 @@ pub struct Limits {
     pub strangers_per_source: Rate,
     /// How long a verified token may be remembered; at most a minute.
     pub token_cache: Duration,
+    /// How long an access token of the gateway's own lasts; at most fifteen minutes.
+    pub access_token: Duration,
     /// Leases of one principal at a time, over all backends.
     pub leases_per_principal: u64,
 }
@@ -194,6 +196,11 @@ impl Limits {
             per_principal: limited(block, "per_principal", rate(50, 100)),
             per_issuer: limited(block, "per_issuer", rate(1000, 2000)),
             strangers_per_source: limited(block, "strangers_per_source", rate(10, 50)),
+            access_token: block.or(
+                "access_token",
+                5 * MINUTE,
+                parse::duration(MINUTE / 2, 15 * MINUTE),
+            ),
             token_cache: block.or("token_cache", MINUTE, parse::duration(Duration::ZERO, MINUTE)),
             leases_per_principal: block.or("leases_per_principal", 1000, super::database::quota),
         })

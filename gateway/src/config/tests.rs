@@ -231,6 +231,12 @@ fn what_does_not_agree_is_refused() {
         ("[issuer]\norigin = \"https://gw.example.com/a%2fb\"\n".to_owned(), "issuer.origin: the path of an issuer URL is made of plain segments"),
         ("[seal]\nkey = \"env:SEAL\"\n".to_owned(), "seal.key: the seal cannot come from the environment"),
         ("[limits]\ntoken_cache = \"5m\"\n".to_owned(), "limits.token_cache: must be from 0s to 1m"),
+        ("[limits]\naccess_token = \"1h\"\n".to_owned(), "limits.access_token: must be from 30s to 15m"),
+        ("[backends.a]\nplugin = \"p\"\n[targets.a]\nplugin = \"p\"\naudience = \"x\"\n".to_owned(), "targets.a: is the name of a backend too"),
+        ("[backends.a]\nplugin = \"p\"\n[backends.a.roles.token-exchange]\n".to_owned(), "backends.a.roles.token-exchange: stands for tokens of targets: give the role another name"),
+        ("[targets.a]\nplugin = \"p\"\naudience = \"x\"\nattributes = [\"team\"]\n".to_owned(), "targets.a.attributes: no issuer maps an attribute `team`"),
+        ("[targets.a]\nplugin = \"p\"\naudience = \"x\"\nscopes = [\"a\", \"a\"]\n".to_owned(), "targets.a.scopes: names `a` twice"),
+        ("[targets.a]\nplugin = \"p\"\naudience = \"x\"\nmax_subject = 40\nlong_subject = \"hash\"\n".to_owned(), "targets.a.max_subject: a hash of a subject has 50 bytes"),
     ] {
         assert_eq!(complaints(&addition), [expected], "{addition}");
     }

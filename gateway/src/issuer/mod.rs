@@ -8,6 +8,7 @@
 //! The assertion documents can also be served by a listener that serves nothing else, or exported
 //! to files for static hosting, so that the gateway itself need not be reachable from outside.
 
+mod caller;
 mod export;
 mod flight;
 mod signed;
@@ -15,7 +16,9 @@ mod target;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use symbolon_core::scope::Scope;
 
+pub use caller::{Beside, CallerError, CallerSettings, CallerTarget, CallerTargets, Named};
 pub use export::{ExportError, export};
 pub use signed::{KeyError, SignedSource, check_key};
 pub use target::{TargetSettings, TargetSource};
@@ -50,13 +53,30 @@ pub fn assertion_configuration(origins: &Origins) -> Value {
     })
 }
 
-/// The metadata of the access-token issuer (RFC 8414).
+/// Where tokens are exchanged, below the origin.
+pub const TOKEN_PATH: &str = "/oauth2/token";
+/// Where what a token says is asked.
+pub const INTROSPECTION_PATH: &str = "/oauth2/introspect";
+/// Where a token is withdrawn.
+pub const REVOCATION_PATH: &str = "/oauth2/revoke";
+
+/// The metadata of the access-token issuer (RFC 8414). There is no authorization endpoint, and clients
+/// do not authenticate: the token that is shown is the proof.
 #[must_use]
 pub fn access_configuration(origins: &Origins) -> Value {
+    let below = |path: &str| format!("{}{path}", origins.access);
     json!({
         "issuer": origins.access,
-        "jwks_uri": format!("{}{KEYS_PATH}", origins.access),
-        "response_types_supported": ["none"],
+        "jwks_uri": below(KEYS_PATH),
+        "token_endpoint": below(TOKEN_PATH),
+        "introspection_endpoint": below(INTROSPECTION_PATH),
+        "revocation_endpoint": below(REVOCATION_PATH),
+        "grant_types_supported": ["urn:ietf:params:oauth:grant-type:token-exchange"],
+        "response_types_supported": [],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "revocation_endpoint_auth_methods_supported": ["none"],
+        "introspection_endpoint_auth_methods_supported": ["bearer"],
+        "scopes_supported": Scope::ACTIONS.map(symbolon_core::ask::Action::as_str),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["EdDSA"],
     })

@@ -22,7 +22,9 @@ use symbolon_host::{CallContext, CallError, Generation};
 use tokio::time::Instant;
 
 use super::flight::Flights;
-use crate::keyring::{AssertionLifetime, Keyring, SignError, TargetAudience};
+use crate::keyring::{
+    AssertionLifetime, Keyring, MoreClaims, SignError, Statement, TargetAudience,
+};
 use crate::time::Ids;
 
 /// A token is renewed when less than this part of its life is left.
@@ -177,7 +179,9 @@ impl Exchanger {
         let now = self.clock.now();
         let TargetSettings { audience, subject, ttl, .. } = &self.settings;
         let signer = self.keyring.assertion_signer();
-        let assertion = signer.sign(subject, audience, AssertionLifetime::SHORTEST, now)?;
+        let lifetime = AssertionLifetime::SHORTEST;
+        let statement = Statement { subject, audience, lifetime, more: MoreClaims::None };
+        let assertion = signer.sign(&statement, now)?;
         let request = ExchangeRequest {
             assertion,
             scopes: Vec::new(),

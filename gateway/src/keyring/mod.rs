@@ -32,10 +32,12 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use symbolon_core::clock::{Clock, Timestamp};
+use symbolon_core::token::{Algorithm, KeySet};
 
 use crate::seal::Seal;
 use crate::store::record::{decode, encode};
@@ -44,10 +46,16 @@ use crate::store::{Key, Namespace, Span, Store, StoreError, Transaction, read_al
 pub use error::KeyringError;
 pub use key::{Kind, MacKey, Stage};
 pub use plan::{Policies, Policy};
-pub use sign::{AccessSigner, AssertionLifetime, AssertionSigner, SignError, TargetAudience};
+pub use sign::{
+    AccessSigner, AssertionLifetime, AssertionSigner, MoreClaims, SignError, Statement,
+    TargetAudience, random_id,
+};
 
 use key::{Held, Material, Stored};
 use plan::Step;
+
+/// Numbers the key sets that access tokens are verified with.
+static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 
 /// Most steps that one tick takes: a bound, where a fault in the plan would loop for ever.
 const MAX_STEPS: u32 = 32;
@@ -176,6 +184,12 @@ impl Keyring {
     #[must_use]
     pub fn access_jwks(&self) -> Value {
         self.ring.load().jwks(Kind::Access)
+    }
+
+    /// The same, to verify with. Its generation is another after every change of our keys.
+    #[must_use]
+    pub fn access_keys(&self) -> Arc<KeySet> {
+        Arc::clone(&self.ring.load().access_keys)
     }
 
     /// The key that hashes sensitive values in new audit records.
@@ -310,6 +324,7 @@ struct Ring {
     keys: Vec<Arc<Held>>,
     assertion: Arc<key::SigningKey>,
     access: Arc<key::SigningKey>,
+    access_keys: Arc<KeySet>,
     audit: Arc<MacKey>,
     code: Arc<MacKey>,
 }
@@ -347,7 +362,11 @@ impl Ring {
         let mac = |kind| active(kind)?.mac().ok_or(KeyringError::NotOneActive(kind));
         let (assertion, access) = (signing(Kind::Assertion)?, signing(Kind::Access)?);
         let (audit, code) = (mac(Kind::Audit)?, mac(Kind::Code)?);
-        Ok(Self { keys, assertion, access, audit, code })
+        let set = jwks(keys.iter().map(|held| &**held), Kind::Access).to_string();
+        let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
+        let set = KeySet::parse(set.as_bytes(), &[Algorithm::EdDsa], generation);
+        let access_keys = Arc::new(set.map_err(|_| KeyringError::NotOneActive(Kind::Access))?);
+        Ok(Self { keys, assertion, access, access_keys, audit, code })
     }
 
     fn of(&self, kind: Kind) -> impl Iterator<Item = &Held> {
@@ -366,12 +385,17 @@ impl Ring {
 
     /// Published, active and retiring keys alike: what verifies is not for us to sort.
     fn jwks(&self, kind: Kind) -> Value {
-        let keys = self.of(kind).filter_map(|held| match &held.material {
-            Material::Signing(key) => Some(key.jwk().clone()),
-            Material::Mac(_) => None,
-        });
-        json!({ "keys": keys.collect::<Vec<_>>() })
+        jwks(self.of(kind), kind)
     }
+}
+
+fn jwks<'a>(keys: impl Iterator<Item = &'a Held>, kind: Kind) -> Value {
+    let keys = keys.filter(|held| held.stored.kind == kind);
+    let keys = keys.filter_map(|held| match &held.material {
+        Material::Signing(key) => Some(key.jwk().clone()),
+        Material::Mac(_) => None,
+    });
+    json!({ "keys": keys.collect::<Vec<_>>() })
 }
 
 /// The store's key of a keyring record.

@@ -1,5 +1,6 @@
 //! What our keys sign: assertions towards clouds, and access tokens of our own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,6 +103,34 @@ struct Header<'a> {
     typ: &'a str,
 }
 
+/// What an assertion says.
+#[derive(Clone, Debug)]
+pub struct Statement<'a> {
+    /// `sub`.
+    pub subject: &'a str,
+    /// `aud`.
+    pub audience: &'a TargetAudience,
+    /// From `iat` to `exp`.
+    pub lifetime: AssertionLifetime,
+    /// What the target's cloud reads beside.
+    pub more: MoreClaims,
+}
+
+/// Claims that are made for one kind of cloud. There is no way to add any other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MoreClaims {
+    /// None.
+    #[default]
+    None,
+    /// Session tags and source identity, as AWS STS reads them.
+    Aws {
+        /// Tags of the session, which role chaining keeps.
+        tags: Vec<(String, String)>,
+        /// What CloudTrail shows: 2 to 64 of `A-Z a-z 0-9 _ + = , . @ -`.
+        source_identity: String,
+    },
+}
+
 /// Exactly these: a single audience, integer times.
 #[derive(Serialize)]
 struct Assertion<'a> {
@@ -111,6 +140,35 @@ struct Assertion<'a> {
     iat: i64,
     exp: i64,
     jti: &'a str,
+    #[serde(rename = "https://aws.amazon.com/tags", skip_serializing_if = "Option::is_none")]
+    tags: Option<AwsTags<'a>>,
+    #[serde(
+        rename = "https://aws.amazon.com/source_identity",
+        skip_serializing_if = "Option::is_none"
+    )]
+    source_identity: Option<&'a str>,
+}
+
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html>
+#[derive(Serialize)]
+struct AwsTags<'a> {
+    principal_tags: BTreeMap<&'a str, [&'a str; 1]>,
+    transitive_tag_keys: Vec<&'a str>,
+}
+
+impl MoreClaims {
+    fn aws(&self) -> (Option<AwsTags<'_>>, Option<&str>) {
+        match self {
+            Self::None => (None, None),
+            Self::Aws { tags, source_identity } => {
+                let principal_tags: BTreeMap<_, _> =
+                    tags.iter().map(|(name, value)| (name.as_str(), [value.as_str()])).collect();
+                let transitive_tag_keys = principal_tags.keys().copied().collect();
+                let tags = AwsTags { principal_tags, transitive_tag_keys };
+                (Some(tags), Some(source_identity))
+            }
+        }
+    }
 }
 
 /// Signs assertions with the key that is active now. Short-lived: take a new one for each use.
@@ -129,13 +187,9 @@ impl AssertionSigner {
     ///
     /// # Errors
     /// [`SignError`] if the subject does not fit, or the cryptographic library fails.
-    pub fn sign(
-        &self,
-        subject: &str,
-        audience: &TargetAudience,
-        lifetime: AssertionLifetime,
-        now: Timestamp,
-    ) -> Result<Secret, SignError> {
+    pub fn sign(&self, statement: &Statement<'_>, now: Timestamp) -> Result<Secret, SignError> {
+        let Statement { subject, audience, lifetime, more } = statement;
+        let (tags, source_identity) = more.aws();
         if subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES {
             return Err(SignError::Subject);
         }
@@ -146,6 +200,8 @@ impl AssertionSigner {
             iat: now.seconds(),
             exp: now.plus(lifetime.0).seconds(),
             jti: &random_id()?,
+            tags,
+            source_identity,
         };
         sign(&self.key, "JWT", &claims)
     }
@@ -184,8 +240,11 @@ fn encode(part: &impl Serialize) -> Result<String, SignError> {
     Ok(URL_SAFE_NO_PAD.encode(json))
 }
 
-/// 128 random bits.
-fn random_id() -> Result<String, SignError> {
+/// 128 random bits, as `jti`.
+///
+/// # Errors
+/// [`SignError::Signature`] if the cryptographic library has none.
+pub fn random_id() -> Result<String, SignError> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SignError::Signature)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))

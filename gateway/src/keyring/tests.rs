@@ -63,7 +63,10 @@ fn part(token: &Secret, at: usize) -> Value {
 fn assertion(keyring: &Keyring, now: Timestamp) -> Secret {
     let audience = TargetAudience::from_configuration("sts.amazonaws.com").unwrap();
     let signer = keyring.assertion_signer();
-    signer.sign("workload", &audience, AssertionLifetime::SHORTEST, now).unwrap()
+    let lifetime = AssertionLifetime::SHORTEST;
+    let statement =
+        Statement { subject: "workload", audience: &audience, lifetime, more: MoreClaims::None };
+    signer.sign(&statement, now).unwrap()
 }
 
 /// Verifies with what the key set shows, as a cloud would.

@@ -104,11 +104,9 @@ impl Ledger {
         permit: &Permit,
         agreed: &Agreed,
     ) -> Result<Reservation, LedgerError> {
-        let Resource::Role { backend, role } = &permit.ask().resource else {
-            return Err(LedgerError::NotLeasable);
-        };
+        let place = leasable(&permit.ask().resource).ok_or(LedgerError::NotLeasable)?;
         let asked = permit.ask().ttl.unwrap_or(agreed.ttl).min(permit.ttl_ceiling());
-        let make = |now| self.terms(permit, agreed, (backend, role), now);
+        let make = |now| self.terms(permit, agreed, (&place.0, &place.1), now);
         self.reserve_with(make, asked, agreed.limits).await
     }
 
@@ -126,7 +124,7 @@ impl Ledger {
             role: role.clone(),
             maker: agreed.maker.clone(),
             recovery: agreed.recovery,
-            token: permit.principal().proof().digest,
+            token: permit.principal().proof().family(),
             carrier: None,
             reserved_at: now,
             issue_by: now.plus(agreed.issue_within),
@@ -385,6 +383,20 @@ impl Ledger {
         if let Phase::Revoked(revoked) = lease.phase() {
             self.watch.ended(revoked);
         }
+    }
+}
+
+/// Where what is issued for a resource stands: with its backend and role, or with its target in the
+/// place of both.
+fn leasable(resource: &Resource) -> Option<(BackendName, RoleName)> {
+    match resource {
+        Resource::Role { backend, role } => Some((backend.clone(), role.clone())),
+        Resource::Target(target) => Some((target.clone().into(), RoleName::exchange())),
+        Resource::Secret { .. }
+        | Resource::Folder { .. }
+        | Resource::Lease(_)
+        | Resource::Leases
+        | Resource::Gateway => None,
     }
 }
 

@@ -6,14 +6,17 @@
 //! body) is refused, since a parameter that is quietly ignored is a promise that is quietly broken.
 
 mod leases;
+mod oauth;
 
 use http::request::Parts;
 use http::{Method, header};
 use serde::Deserialize;
 use symbolon_core::ask::{Action, Ask, Version};
 use symbolon_core::error::Kind;
-use symbolon_core::id::BackendName;
+use symbolon_core::id::{BackendName, TargetName};
 use symbolon_core::path::SecretPath;
+
+pub use self::oauth::{Exchange, OAUTH_ROUTES, OauthRoute, Presented, TokenType};
 
 /// Most asks in one batch (DESIGN §3).
 pub const MAX_BATCH: usize = 100;
@@ -34,6 +37,12 @@ pub enum Asked {
     One(Ask, Page),
     /// Several, each decided and audited on its own.
     Batch(Vec<Ask>),
+    /// A token for a token.
+    Exchange(Box<Exchange>),
+    /// What a token is.
+    Introspect(Presented),
+    /// The end of the token that is shown.
+    Withdraw(Presented),
 }
 
 impl Asked {
@@ -42,7 +51,7 @@ impl Asked {
     #[expect(clippy::len_without_is_empty, reason = "there is always at least one")]
     pub fn len(&self) -> usize {
         match self {
-            Self::One(..) => 1,
+            Self::One(..) | Self::Exchange(_) | Self::Introspect(_) | Self::Withdraw(_) => 1,
             Self::Batch(asks) => asks.len(),
         }
     }
@@ -81,17 +90,46 @@ pub const PUBLIC_ROUTES: [(&str, Public); 7] = [
     ("/assertions/.well-known/jwks.json", Public::AssertionKeys),
 ];
 
-/// Where the assertion issuer's documents are besides the paths that are always theirs.
+/// Below it and the origin, a URI names a target (RFC 8707). Nothing is served there.
+const TARGETS_PATH: &str = "/targets/";
+
+/// Where the assertion issuer's documents are besides the paths that are always theirs, and what the
+/// gateway is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     below: String,
+    origin: String,
 }
 
 impl Published {
     /// Below the path of the issuer's URL; a trailing `/` counts for nothing.
     #[must_use]
     pub fn below(path: &str) -> Self {
-        Self { below: path.trim_end_matches('/').to_owned() }
+        Self { below: path.trim_end_matches('/').to_owned(), origin: String::new() }
+    }
+
+    /// The same for a gateway that is called `origin`.
+    #[must_use]
+    pub fn at(self, origin: &str) -> Self {
+        Self { origin: origin.to_owned(), ..self }
+    }
+
+    /// What an `audience` names: a target by its name, or the gateway (`None`).
+    fn audience(&self, audience: &str) -> Result<Option<TargetName>, AskError> {
+        if audience == self.origin {
+            return Ok(None);
+        }
+        TargetName::parse(audience).map(Some).map_err(|_| AskError::Target)
+    }
+
+    /// What a `resource` names: a target by its URI, or the gateway.
+    fn resource(&self, resource: &str) -> Result<Option<TargetName>, AskError> {
+        let below = resource.strip_prefix(&self.origin).ok_or(AskError::Target)?;
+        match below.strip_prefix(TARGETS_PATH) {
+            Some(name) => TargetName::parse(name).map(Some).map_err(|_| AskError::Target),
+            None if below.is_empty() => Ok(None),
+            None => Err(AskError::Target),
+        }
     }
 
     /// The document at `path`, on a listener on which others are at the root.
@@ -174,9 +212,30 @@ pub enum AskError {
     /// The lease's id is none.
     #[error("the lease's id is malformed")]
     Lease,
-    /// The body is not the JSON that the route takes.
+    /// The body is not the JSON or the form that the route takes.
     #[error("the body is malformed")]
     Body,
+    /// The body is not of the media type of a form.
+    #[error("the body is no form")]
+    MediaType,
+    /// Another grant than token exchange.
+    #[error("the grant is not token exchange")]
+    Grant,
+    /// A type of token that is unknown, or does not fit.
+    #[error("the type of a token is unknown or does not fit")]
+    TokenType,
+    /// Not exactly one target, or one that cannot be.
+    #[error("the request names no target, several, or one that cannot be")]
+    Target,
+    /// A scope breaks the grammar or comes twice.
+    #[error("a scope is malformed or repeated")]
+    Scope,
+    /// The caller authenticates as a client, or names another one than it is.
+    #[error("clients do not authenticate here")]
+    Client,
+    /// A token of another issuer is to be revoked.
+    #[error("the token is not one of our own")]
+    Foreign,
     /// A batch is empty or too large.
     #[error("a batch has 1 to 100 asks")]
     BatchSize,
@@ -200,6 +259,13 @@ impl AskError {
             | Self::Lease
             | Self::Query
             | Self::Body
+            | Self::MediaType
+            | Self::Grant
+            | Self::TokenType
+            | Self::Target
+            | Self::Scope
+            | Self::Client
+            | Self::Foreign
             | Self::BatchSize => Kind::Malformed,
             Self::NoCredential | Self::Credential => Kind::Unauthenticated,
         }
@@ -217,6 +283,13 @@ impl AskError {
             Self::Lease => "lease_id",
             Self::Query => "query",
             Self::Body => "body",
+            Self::MediaType => "media_type",
+            Self::Grant => "grant_type",
+            Self::TokenType => "token_type_urn",
+            Self::Target => "target_name",
+            Self::Scope => "scope_grammar",
+            Self::Client => "client",
+            Self::Foreign => "token_foreign",
             Self::BatchSize => "batch_size",
             Self::NoCredential => "no_credential",
             Self::Credential => "credential",
@@ -232,6 +305,9 @@ pub fn parse(head: &Parts, body: &[u8], published: &Published) -> Result<Request
     let path = head.uri.path();
     if let Some(public) = published.find(path) {
         return with_method(head, &Method::GET).map(|()| Request::Public(public));
+    }
+    if let Some(route) = OauthRoute::of(path) {
+        return oauth::parse(route, head, body, published).map(Request::Principal);
     }
     let (rest, route) = route(&head.method, path)?;
     let query = head.uri.query();
@@ -275,6 +351,19 @@ pub fn bearer(head: &Parts) -> Result<&str, AskError> {
         value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(AskError::Credential)?;
     let is_bearer = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty();
     if is_bearer { Ok(token) } else { Err(AskError::Credential) }
+}
+
+/// The token by which the sender of a request proves itself: the one in the header, or the one in the
+/// form that is exchanged or ended.
+///
+/// # Errors
+/// As [`bearer`].
+pub fn shown<'a>(asked: &'a Asked, head: &'a Parts) -> Result<&'a str, AskError> {
+    match asked {
+        Asked::One(..) | Asked::Batch(_) | Asked::Introspect(_) => bearer(head),
+        Asked::Exchange(exchange) => Ok(exchange.subject.0.as_str()),
+        Asked::Withdraw(token) => Ok(token.as_str()),
+    }
 }
 
 fn with_method(head: &Parts, method: &Method) -> Result<(), AskError> {

@@ -295,11 +295,15 @@ impl Line {
 
 /// What policies are asked: the same action, on what the lease was issued for.
 fn about(ask: &Ask, lease: &LeaseView) -> Ask {
-    let resource = Resource::Role { backend: lease.backend.clone(), role: lease.role.clone() };
+    let (backend, role) = (lease.backend.clone(), lease.role.clone());
+    let resource = match role.is_exchange() {
+        true => Resource::Target(backend.into()),
+        false => Resource::Role { backend, role },
+    };
     Ask { resource, ..ask.clone() }
 }
 
-fn maker(generation: &Generation) -> Maker {
+pub(super) fn maker(generation: &Generation) -> Maker {
     let manifest = generation.manifest();
     Maker {
         plugin: manifest.name.clone(),
@@ -421,6 +425,12 @@ pub(super) fn lease_of(delivery: &Delivery) -> Option<LeaseId> {
     match delivery {
         Delivery::Credential(credential) => Some(credential.lease.id),
         Delivery::Lease(lease) => Some(lease.id),
-        Delivery::Secret(_) | Delivery::Listing(_) | Delivery::Leases(_) => None,
+        Delivery::Token(token) => Some(token.lease.id),
+        Delivery::Secret(_)
+        | Delivery::Listing(_)
+        | Delivery::Leases(_)
+        | Delivery::Access(_)
+        | Delivery::Inspection(_)
+        | Delivery::Withdrawn => None,
     }
 }

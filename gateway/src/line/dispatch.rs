@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use symbolon_core::ask::{Ask, Resource, Version};
 use symbolon_core::clock::Clock;
-use symbolon_core::error::Kind;
+use symbolon_core::error::{Kind, OauthError};
 use symbolon_core::id::LeaseId;
 use symbolon_core::policy::Permit;
 use symbolon_host::answer::{Listing, SecretValue};
@@ -15,7 +15,11 @@ use symbolon_host::catalog::CatalogError;
 use symbolon_host::{CallContext, CallError, Catalog, Generation};
 
 use super::ask::Page;
+use super::authenticate::Unproven;
 use super::credentials::{Credential, Leases, lease_of};
+use super::tokens::{AccessToken, Inspection, TargetToken};
+use crate::issuer::CallerError;
+use crate::keyring::SignError;
 use crate::lease::LeaseView;
 use crate::telemetry::Metrics;
 
@@ -41,6 +45,14 @@ pub enum Delivery {
     Lease(LeaseView),
     /// Leases.
     Leases(Leases),
+    /// A token of a target.
+    Token(Box<TargetToken>),
+    /// An access token of our own.
+    Access(AccessToken),
+    /// What a token is.
+    Inspection(Inspection),
+    /// A token was ended.
+    Withdrawn,
 }
 
 impl Granted {
@@ -74,7 +86,11 @@ impl Granted {
             Delivery::Listing(_)
             | Delivery::Credential(_)
             | Delivery::Lease(_)
-            | Delivery::Leases(_) => None,
+            | Delivery::Leases(_)
+            | Delivery::Token(_)
+            | Delivery::Access(_)
+            | Delivery::Inspection(_)
+            | Delivery::Withdrawn => None,
         }
     }
 }
@@ -94,6 +110,30 @@ pub enum Undelivered {
     /// A listing was to go on where no listing of the same folder for the same principal ended.
     #[error("the continuation is not of this listing")]
     Continuation,
+    /// The target has no plugin that takes calls.
+    #[error("the target is degraded")]
+    Degraded,
+    /// No assertion can be made for this caller.
+    #[error("no assertion for the caller")]
+    Caller(#[source] CallerError),
+    /// The scope is unknown, or more than what was shown is good for.
+    #[error("the scope is unknown or more than there is")]
+    Scope,
+    /// A token of another type was asked for than there is.
+    #[error("the type of token is not one that there is")]
+    TokenType,
+    /// What was shown has ended meanwhile.
+    #[error("what was shown has ended")]
+    Ended,
+    /// The token would be longer than any that is accepted.
+    #[error("the token would be too long")]
+    TooLarge,
+    /// The token could not be signed.
+    #[error("the token could not be signed")]
+    Sign(#[source] SignError),
+    /// It could not be looked at the token.
+    #[error("the token could not be looked at")]
+    Unproven(#[source] Unproven),
 }
 
 impl Undelivered {
@@ -104,7 +144,14 @@ impl Undelivered {
             Self::Catalog(error) => error.kind(),
             Self::Call(error) => error.kind(),
             Self::Unsupported => Kind::NoRoute,
-            Self::Continuation => Kind::Malformed,
+            Self::Continuation | Self::TokenType => Kind::Malformed,
+            Self::Degraded => Kind::Unavailable,
+            Self::Caller(error) => error.kind(),
+            Self::Scope => Kind::Denied,
+            Self::Ended => Kind::Unauthenticated,
+            Self::TooLarge => Kind::Exhausted,
+            Self::Sign(error) => error.kind(),
+            Self::Unproven(error) => error.kind(),
         }
     }
 
@@ -116,6 +163,33 @@ impl Undelivered {
             Self::Call(error) => error.code(),
             Self::Unsupported => "unsupported",
             Self::Continuation => "continuation",
+            Self::Degraded => "target_degraded",
+            Self::Caller(error) => error.code(),
+            Self::Scope => "scope",
+            Self::TokenType => "token_type_urn",
+            Self::Ended => "ended",
+            Self::TooLarge => "token_too_long",
+            Self::Sign(error) => error.code(),
+            Self::Unproven(error) => error.code(),
+        }
+    }
+
+    /// What the OAuth face tells of it.
+    #[must_use]
+    pub fn oauth(&self) -> OauthError {
+        match self {
+            Self::Scope | Self::Caller(CallerError::Scope) => OauthError::Scope,
+            Self::Catalog(_)
+            | Self::Call(_)
+            | Self::Unsupported
+            | Self::Continuation
+            | Self::Degraded
+            | Self::Caller(CallerError::Subject | CallerError::Attribute | CallerError::Sign(_))
+            | Self::TokenType
+            | Self::Ended
+            | Self::TooLarge
+            | Self::Sign(_)
+            | Self::Unproven(_) => OauthError::Of(self.kind()),
         }
     }
 }
@@ -197,7 +271,17 @@ pub(super) fn log(context: &CallContext, backend: &str, error: &Undelivered) {
     let request_id = context.request_id;
     let fault = match error {
         Undelivered::Call(error) => error.fault(),
-        Undelivered::Catalog(_) | Undelivered::Unsupported | Undelivered::Continuation => None,
+        Undelivered::Catalog(_)
+        | Undelivered::Unsupported
+        | Undelivered::Continuation
+        | Undelivered::Degraded
+        | Undelivered::Caller(_)
+        | Undelivered::Scope
+        | Undelivered::TokenType
+        | Undelivered::Ended
+        | Undelivered::TooLarge
+        | Undelivered::Sign(_)
+        | Undelivered::Unproven(_) => None,
     };
     let (plugin_code, plugin_message) =
         fault.map_or(("", ""), |fault| (fault.code.as_str(), fault.message.as_str()));

@@ -25,6 +25,7 @@ pub mod dispatch;
 pub mod limits;
 mod respond;
 mod strangers;
+mod tokens;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,20 +38,23 @@ use symbolon_core::ask::{Action, Ask, Resource};
 use symbolon_core::audit::{AuditKey, Conclusion, Dialect, Opening, Outcome};
 use symbolon_core::barrier::Barred;
 use symbolon_core::clock::Clock;
-use symbolon_core::error::Kind;
+use symbolon_core::error::{Kind, OauthError};
 use symbolon_core::id::RequestId;
 use symbolon_core::policy::{Bundle, Circumstances, Denial, Permit};
-use symbolon_core::principal::Principal;
+use symbolon_core::principal::{Actor, Principal};
 use tracing::Instrument;
 
-use self::ask::{Asked, Page, Public, Published, Request};
+use self::ask::{AskError, Asked, OauthRoute, Page, Public, Published, Request};
 use self::authenticate::Authenticator;
 use self::credentials::Roles;
 pub use self::dispatch::Granted;
 use self::dispatch::{Delivery, Dispatcher, Undelivered};
 use self::limits::{Buckets, source_of};
 use self::strangers::Stranger;
+use self::tokens::Errand;
 use crate::audit::{Health, Journal};
+use crate::barriers::WithdrawnError;
+use crate::issuer::CallerTargets;
 use crate::keyring::Keyring;
 use crate::lease::{HandleSeal, Ledger, LedgerError};
 use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
@@ -73,6 +77,10 @@ pub struct World {
     pub dispatcher: Dispatcher,
     /// What can be issued.
     pub roles: Roles,
+    /// What tokens are exchanged for.
+    pub targets: CallerTargets,
+    /// How long an access token of our own lasts.
+    pub access_token: Duration,
     /// The gateway's own documents.
     pub documents: Documents,
     /// How often one principal may ask.
@@ -156,6 +164,9 @@ pub enum LineError {
     /// The ledger does not do it.
     #[error("the ledger refuses")]
     Lease(#[from] LedgerError),
+    /// The token could not be withdrawn.
+    #[error("the token could not be withdrawn")]
+    Withdrawal(#[from] WithdrawnError),
 }
 
 impl LineError {
@@ -168,6 +179,7 @@ impl LineError {
             Self::NoRoom => Kind::Exhausted,
             Self::Undelivered(error) => error.kind(),
             Self::Lease(error) => error.kind(),
+            Self::Withdrawal(error) => error.kind(),
         }
     }
 
@@ -180,6 +192,19 @@ impl LineError {
             Self::NoRoom => "batch_bytes",
             Self::Undelivered(error) => error.code(),
             Self::Lease(error) => error.code(),
+            Self::Withdrawal(error) => error.code(),
+        }
+    }
+
+    /// What the OAuth face tells of it.
+    fn oauth(&self) -> OauthError {
+        match self {
+            Self::Undelivered(error) => error.oauth(),
+            Self::Barred(_)
+            | Self::Denied(_)
+            | Self::NoRoom
+            | Self::Lease(_)
+            | Self::Withdrawal(_) => OauthError::Of(self.kind()),
         }
     }
 }
@@ -190,6 +215,11 @@ struct Known {
     token: symbolon_core::audit::KeyedHash,
     source: Option<IpAddr>,
     deadline: Duration,
+    dialect: Dialect,
+    /// What the OAuth face asks beside.
+    errand: Errand,
+    /// Who acts for the principal, the latest first.
+    actors: Vec<Actor>,
     /// Bytes that the answers may still have together.
     room: AtomicUsize,
 }
@@ -227,16 +257,25 @@ impl Line {
         let world = self.world.load_full();
         match self.admit(&world, &arrival).await {
             Ok(Admitted::Public(public)) => self.public(&world, public),
-            Ok(Admitted::Known(known, Asked::One(ask, page))) => {
-                let request = self.ids.request(self.clock.now());
-                let answer = Box::pin(self.answer(&world, &known, (ask, page), request)).await;
-                answer.into_response(request)
+            Ok(Admitted::Known(known, asked)) => self.serve(&world, &known, asked).await,
+            Err(stranger) => {
+                let face = OauthRoute::of(arrival.head.uri.path());
+                self.turn_away_from(face, arrival.peer, &stranger)
             }
-            Ok(Admitted::Known(known, Asked::Batch(asks))) => {
-                Box::pin(self.batch(&world, &known, asks)).await
-            }
-            Err(stranger) => self.turn_away(arrival.peer, &stranger),
         }
+    }
+
+    async fn serve(&self, world: &World, known: &Known, asked: Asked) -> Response {
+        let (ask, page) = match asked {
+            Asked::Batch(asks) => return Box::pin(self.batch(world, known, asks)).await,
+            Asked::One(ask, page) => (ask, page),
+            Asked::Exchange(exchange) => (exchange.ask, Page::default()),
+            Asked::Introspect(_) => (Ask::of_token(Action::List), Page::default()),
+            Asked::Withdraw(_) => (Ask::of_token(Action::Revoke), Page::default()),
+        };
+        let request = self.ids.request(self.clock.now());
+        let answer = Box::pin(self.answer(world, known, (ask, page), request)).await;
+        answer.into_response(request)
     }
 
     /// Parses the request and proves who sends it. What fails here is a stranger's.
@@ -248,7 +287,8 @@ impl Line {
             Request::Principal(asked) => asked,
         };
         let source = address(arrival.peer);
-        let principal = self.prove(world, &arrival.head, source).await?;
+        let token = ask::shown(&asked, &arrival.head);
+        let principal = self.prove(world, token, source).await?;
         let identity = principal.identity();
         // A batch counts as what it asks for, or it would be a way around the limit. The principal's
         // limit comes first: what it refuses must not use up the others' share of the issuer.
@@ -258,10 +298,15 @@ impl Line {
         if !within {
             return Err(Stranger::OverRate);
         }
+        let (errand, actors) = Box::pin(self.errand(world, &asked, &principal, source)).await?;
         let token = self.audit_key().hash_value(&principal.proof().digest);
         let deadline = self.clock.elapsed().saturating_add(world.request_timeout);
         let room = AtomicUsize::new(MAX_ANSWER_BYTES);
-        let known = Known { principal, token, source, deadline, room };
+        let dialect = match errand {
+            Errand::None => Dialect::Native,
+            Errand::Exchange { .. } | Errand::Introspect(_) | Errand::Withdraw => Dialect::Oauth,
+        };
+        let known = Known { principal, token, source, deadline, dialect, errand, actors, room };
         Ok(Admitted::Known(Box::new(known), asked))
     }
 
@@ -271,10 +316,9 @@ impl Line {
     async fn prove(
         &self,
         world: &World,
-        head: &http::request::Parts,
+        token: Result<&str, AskError>,
         source: Option<IpAddr>,
     ) -> Result<Arc<Principal>, Stranger> {
-        let token = ask::bearer(head);
         if source.is_some_and(|source| self.refusals.exhausted(&source_of(source))) {
             let known = token.ok().and_then(|token| world.authenticator.known(token));
             return known.ok_or(Stranger::TooOften);
@@ -299,13 +343,14 @@ impl Line {
             ask: &ask,
             source: known.source,
             token: &known.token,
-            dialect: Dialect::Native,
+            dialect: known.dialect,
+            actors: &known.actors,
             marked: &[],
         };
         let opened = tracing::info_span!(target: STATION, "audit.open");
         let entry = match opened.in_scope(|| self.journal.open(&opening)) {
             Ok(entry) => entry,
-            Err(error) => return self.unaudited(error, request),
+            Err(error) => return self.unaudited(error, known.dialect, request),
         };
         let concluded = self.exchange(world, known, (&ask, &page), request).await;
         let closing = concluded.conclusion(&ask);
@@ -317,8 +362,11 @@ impl Line {
         }
         let _responding = tracing::info_span!(target: STATION, "respond").entered();
         let answer: respond::Rendered = match receipt {
-            Ok(receipt) => respond::render(&ask, &concluded.outcome, request, &receipt),
-            Err(error) => self.unaudited(error, request),
+            Ok(receipt) => {
+                let way = (request, known.dialect, world.authenticator.own_issuer());
+                respond::render(&ask, &concluded.outcome, way, &receipt)
+            }
+            Err(error) => self.unaudited(error, known.dialect, request),
         };
         let less = |room: usize| Some(room.saturating_sub(answer.len()));
         let _ = known.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
@@ -334,6 +382,9 @@ impl Line {
         (ask, page): (&Arc<Ask>, &Page),
         request: RequestId,
     ) -> Concluded {
+        if let Errand::Withdraw = known.errand {
+            return Concluded { outcome: self.withdraw(world, known).await, permit: None };
+        }
         let context = symbolon_host::CallContext { request_id: request, deadline: known.deadline };
         let (delivered, permit) = match ask.resource {
             Resource::Lease(_) | Resource::Leases => {
@@ -347,7 +398,10 @@ impl Line {
                 Ok(permit) if known.room.load(Ordering::Relaxed) == 0 => {
                     (Err(LineError::NoRoom), Some(permit))
                 }
-                Ok(permit) => (self.deliver(world, (&permit, page), &context).await, Some(permit)),
+                Ok(permit) => {
+                    let delivered = self.deliver(world, known, (&permit, page), &context).await;
+                    (delivered, Some(permit))
+                }
                 Err(error) => (Err(error), None),
             },
         };
@@ -367,12 +421,17 @@ impl Line {
     async fn deliver(
         &self,
         world: &World,
+        known: &Known,
         (permit, page): (&Permit, &Page),
         context: &symbolon_host::CallContext,
     ) -> Result<Granted, LineError> {
         let span = tracing::info_span!(target: STATION, "dispatch");
         if permit.ask().action == Action::Issue {
             return Box::pin(self.issue(world, permit, context).instrument(span)).await;
+        }
+        if known.dialect == Dialect::Oauth {
+            let delivering = self.deliver_token(world, known, permit, context);
+            return Box::pin(delivering.instrument(span)).await;
         }
         let key = self.keyring.code_mac_key();
         let page = continuation::open(&key, permit, page)?;
@@ -382,8 +441,17 @@ impl Line {
 
     /// Ends what was issued and cannot be answered for.
     async fn condemn(&self, granted: &Granted) {
-        if let Delivery::Credential(credential) = &granted.delivery {
-            self.leases.condemn(credential.lease.id).await;
+        match &granted.delivery {
+            Delivery::Credential(credential) => self.leases.condemn(credential.lease.id).await,
+            Delivery::Token(token) => self.leases.condemn(token.lease.id).await,
+            // An access token that nobody receives is worth nothing to anybody.
+            Delivery::Access(_)
+            | Delivery::Secret(_)
+            | Delivery::Listing(_)
+            | Delivery::Lease(_)
+            | Delivery::Leases(_)
+            | Delivery::Inspection(_)
+            | Delivery::Withdrawn => {}
         }
     }
 
@@ -391,6 +459,9 @@ impl Line {
     fn decide(&self, world: &World, known: &Known, ask: &Arc<Ask>) -> Result<Permit, LineError> {
         let _span = tracing::info_span!(target: STATION, "decide").entered();
         world.authenticator.admits(&known.principal)?;
+        if let Errand::Exchange { actor: Some(actor), .. } = &known.errand {
+            world.authenticator.admits(actor)?;
+        }
         let started = self.clock.elapsed();
         let now = Circumstances { now: self.clock.now(), source_address: known.source };
         let decided = world.bundle.decide(known.principal.clone(), ask.clone(), &now);
@@ -417,10 +488,11 @@ impl Line {
     fn unaudited(
         &self,
         error: crate::audit::JournalError,
+        dialect: Dialect,
         request: RequestId,
     ) -> respond::Rendered {
         tracing::error!(%request, code = error.code(), %error, "not answered: not on record");
-        respond::problem(error.kind(), request)
+        respond::unanswered(error.kind(), dialect, request)
     }
 
     fn measure(&self, ask: &Ask, outcome: &Result<Granted, LineError>, started: Duration) {
@@ -429,6 +501,10 @@ impl Line {
             Err(error) => error.kind().public().code,
         };
         let took = self.clock.elapsed().saturating_sub(started);
+        if ask.action == Action::Exchange {
+            let error = outcome.as_ref().err().map(|error| error.kind().public().code);
+            self.metrics.exchanged(error, took);
+        }
         self.metrics
             .answered(crate::telemetry::Outcome { action: ask.action.as_str(), result }, took);
     }
@@ -473,9 +549,15 @@ impl Concluded {
                 | LineError::Denied(_)
                 | LineError::Lease(LedgerError::Unknown)),
             ) => (Outcome::Deny, error.code()),
-            Err(error @ (LineError::NoRoom | LineError::Undelivered(_) | LineError::Lease(_))) => {
-                (Outcome::Error, error.code())
+            Err(error @ LineError::Undelivered(Undelivered::Scope | Undelivered::Caller(_))) => {
+                (Outcome::Deny, error.code())
             }
+            Err(
+                error @ (LineError::NoRoom
+                | LineError::Undelivered(_)
+                | LineError::Lease(_)
+                | LineError::Withdrawal(_)),
+            ) => (Outcome::Error, error.code()),
         };
         let policies = match (&self.outcome, permit) {
             (Err(LineError::Denied(denial)), _) => denial.policies(),

@@ -7,6 +7,8 @@
 //! Bodies that carry secrets are built in one allocation of the right size and wiped when the last
 //! reader of the body lets go. Copies in the buffers of TLS and the kernel are out of reach.
 
+mod oauth;
+
 use std::io::{self, Write};
 
 use base64::Engine as _;
@@ -16,7 +18,8 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use symbolon_core::ask::{Ask, Resource};
-use symbolon_core::error::Kind;
+use symbolon_core::audit::Dialect;
+use symbolon_core::error::{Kind, OauthError};
 use symbolon_core::id::{BackendName, RequestId};
 use symbolon_core::secret::Secret;
 use symbolon_host::answer::{Listing, SecretValue, Value};
@@ -39,18 +42,43 @@ pub(super) struct Rendered {
     status: StatusCode,
     kind: Option<Kind>,
     body: Zeroizing<Vec<u8>>,
+    face: Face,
 }
+
+/// In whose shape an answer is.
+enum Face {
+    /// The native face's.
+    Native,
+    /// OAuth's, with the seconds after which another try may help.
+    Oauth(Option<u32>),
+}
+
+pub(super) use oauth::turn_away;
 
 /// Renders the outcome of one ask. The receipt is the proof that it is on record.
 pub(super) fn render(
     ask: &Ask,
     outcome: &Result<Granted, LineError>,
-    request: RequestId,
+    (request, dialect, origin): (RequestId, Dialect, &str),
     _receipt: &Receipt,
 ) -> Rendered {
+    let is_oauth = dialect == Dialect::Oauth;
     match outcome {
-        Ok(granted) => Rendered { status: StatusCode::OK, kind: None, body: view(ask, granted) },
+        Ok(granted) => {
+            let face = if is_oauth { Face::Oauth(None) } else { Face::Native };
+            let body = view(ask, granted, origin);
+            Rendered { status: StatusCode::OK, kind: None, body, face }
+        }
+        Err(error) if is_oauth => oauth::refusal(ask, error),
         Err(error) => problem(error.kind(), request),
+    }
+}
+
+/// What cannot be answered at all, in the shape of the face.
+pub(super) fn unanswered(kind: Kind, dialect: Dialect, request: RequestId) -> Rendered {
+    match dialect {
+        Dialect::Oauth => oauth::problem(OauthError::Of(kind)),
+        Dialect::Native | Dialect::Vault | Dialect::Csi | Dialect::Admin => problem(kind, request),
     }
 }
 
@@ -65,7 +93,7 @@ pub(super) fn problem(kind: Kind, request: RequestId) -> Rendered {
         request_id: request.to_string(),
     });
     let status = StatusCode::from_u16(public.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Rendered { status, kind: Some(kind), body }
+    Rendered { status, kind: Some(kind), body, face: Face::Native }
 }
 
 impl Rendered {
@@ -76,6 +104,9 @@ impl Rendered {
 
     /// The response that carries this answer alone.
     pub(super) fn into_response(self, request: RequestId) -> Response {
+        if let Face::Oauth(retry) = self.face {
+            return oauth::response(self, retry, request);
+        }
         let content_type = if self.kind.is_some() { PROBLEM } else { JSON };
         let mut response =
             respond(self.status, content_type, Bytes::from_owner(self.body), request);
@@ -148,7 +179,7 @@ struct Problem {
     request_id: String,
 }
 
-fn view(ask: &Ask, granted: &Granted) -> Zeroizing<Vec<u8>> {
+fn view(ask: &Ask, granted: &Granted, origin: &str) -> Zeroizing<Vec<u8>> {
     let backend = ask.resource.backend();
     match &granted.delivery {
         Delivery::Secret(value) => serialize(&SecretView { backend, value }),
@@ -159,6 +190,10 @@ fn view(ask: &Ask, granted: &Granted) -> Zeroizing<Vec<u8>> {
             leases: leases.leases.iter().map(lease_view).collect(),
             next: leases.next.map(|id| id.to_string()),
         }),
+        Delivery::Token(token) => oauth::target(token),
+        Delivery::Access(token) => oauth::access(token),
+        Delivery::Inspection(inspection) => oauth::inspection(origin, inspection),
+        Delivery::Withdrawn => Zeroizing::new(Vec::new()),
     }
 }
 

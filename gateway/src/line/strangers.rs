@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use symbolon_core::error::Kind;
 
-use super::ask::AskError;
+use super::ask::{AskError, OauthRoute};
 use super::authenticate::Unproven;
 use super::limits::source_of;
 use super::{Line, address, respond};
@@ -36,7 +36,7 @@ pub(super) enum Stranger {
 }
 
 impl Stranger {
-    fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Ask(error) => error.kind(),
             Self::Unproven(error) => error.kind(),
@@ -77,6 +77,16 @@ impl Line {
     /// Answers with the constant of the refusal's kind. The response type is the same as a
     /// principal's; what it says cannot depend on anything but the kind.
     pub(super) fn turn_away(&self, peer: Peer, stranger: &Stranger) -> Response {
+        self.turn_away_from(None, peer, stranger)
+    }
+
+    /// The same, in the shape of the face that was asked.
+    pub(super) fn turn_away_from(
+        &self,
+        face: Option<OauthRoute>,
+        peer: Peer,
+        stranger: &Stranger,
+    ) -> Response {
         let code = stranger.code();
         tracing::debug!(code, ?peer, "turned away");
         let source = address(peer);
@@ -86,7 +96,10 @@ impl Line {
             self.note(source, code);
         }
         let request = self.ids.request(self.clock.now());
-        respond::problem(stranger.kind(), request).into_response(request)
+        match face {
+            Some(route) => respond::turn_away(route, stranger, request),
+            None => respond::problem(stranger.kind(), request).into_response(request),
+        }
     }
 
     /// Charges a refusal to its source and counts it.

@@ -12,6 +12,7 @@
 //! | `lock/` | scope | lock |
 //! | `once/seen/` | issuer, 0, digest (32) | when the one-shot proof expires |
 //! | `once/due/` | time (8, big-endian), issuer, 0, digest (32) | empty |
+//! | `withdrawn/` | family of access tokens (32) | until when it is kept |
 //! | `audit/` | name of the chain | last anchored head |
 //! | `lease/state/` | lease id (16) | the lease |
 //! | `lease/due/` | backend, 0, time (8), lease id (16) | empty |
@@ -44,6 +45,8 @@ pub enum Namespace {
     OnceSeen,
     /// The same, by expiry.
     OnceDue,
+    /// Access tokens of our own that were withdrawn, by family.
+    Withdrawn,
     /// Anchored heads of the audit chain.
     Audit,
     /// Leases.
@@ -88,6 +91,7 @@ impl Namespace {
             Self::Lock => "lock/",
             Self::OnceSeen => "once/seen/",
             Self::OnceDue => "once/due/",
+            Self::Withdrawn => "withdrawn/",
             Self::Audit => "audit/",
             Self::LeaseState => "lease/state/",
             Self::LeaseDue => "lease/due/",
@@ -111,6 +115,7 @@ impl Namespace {
             | Self::Lock
             | Self::OnceSeen
             | Self::OnceDue
+            | Self::Withdrawn
             | Self::Audit
             | Self::LeaseState
             | Self::LeaseDue
@@ -237,13 +242,14 @@ fn encode(namespace: Namespace, tail: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const ALL: [Namespace; 17] = [
+    const ALL: [Namespace; 18] = [
         Namespace::Meta,
         Namespace::Key,
         Namespace::Epoch,
         Namespace::Lock,
         Namespace::OnceSeen,
         Namespace::OnceDue,
+        Namespace::Withdrawn,
         Namespace::Audit,
         Namespace::LeaseState,
         Namespace::LeaseDue,

@@ -30,6 +30,7 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Metrics {
     requests: Histogram<f64>,
+    exchanges: Histogram<f64>,
     decisions: Counter<u64>,
     decision: Histogram<f64>,
     backend: Histogram<f64>,
@@ -64,6 +65,11 @@ impl Metrics {
                 &meter,
                 "symbolon.request.duration",
                 "From the request read whole to the answer",
+            ),
+            exchanges: seconds(
+                &meter,
+                "symbolon.token.exchange.duration",
+                "One token exchange, from the request read whole to the answer",
             ),
             decisions: count(&meter, "symbolon.authz.decisions", "{decision}", "Decisions"),
             decision: seconds(&meter, "symbolon.authz.decision.duration", "One decision"),
@@ -100,6 +106,15 @@ impl Metrics {
         let labels =
             [KeyValue::new("action", outcome.action), KeyValue::new("result", outcome.result)];
         self.requests.record(took.as_secs_f64(), &labels);
+    }
+
+    /// A token was exchanged, or not: `error` is the public code of the failure.
+    pub fn exchanged(&self, error: Option<&'static str>, took: Duration) {
+        let labels = [
+            KeyValue::new("grant.type", "token-exchange"),
+            KeyValue::new("error.type", error.unwrap_or("")),
+        ];
+        self.exchanges.record(took.as_secs_f64(), &labels);
     }
 
     /// A decision was made: `allow` or `deny`, and the audit code of the reason.

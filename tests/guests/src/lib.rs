@@ -165,8 +165,8 @@ fn page(names: Vec<String>) -> Listing {
 }
 
 impl Exchange for Hostile {
-    fn exchange(_: &Call<Config>, request: ExchangeRequest) -> Result<Token, Error> {
-        exchange::behave(&request)
+    fn exchange(call: &Call<Config>, request: ExchangeRequest) -> Result<Token, Error> {
+        exchange::behave(&call.config, &request)
     }
 }
 

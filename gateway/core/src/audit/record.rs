@@ -18,7 +18,7 @@ use crate::ask::Ask;
 use crate::clock::Timestamp;
 use crate::error::Kind;
 use crate::id::{BackendName, LeaseId, RequestId};
-use crate::principal::Identity;
+use crate::principal::{Actor, Identity};
 
 /// A record that can become a line. It serialises as an object with at least one member, none of
 /// which is named as a member of the envelope (`seq`, `at`, `kind`, `group`, `prev`, `hash`).
@@ -58,6 +58,8 @@ pub struct Opening<'a> {
     pub token: &'a KeyedHash,
     /// Through which face.
     pub dialect: Dialect,
+    /// Who acts for the identity, the latest first.
+    pub actors: &'a [Actor],
     /// Further values that the operator marked as sensitive, by name.
     pub marked: &'a [(&'a str, KeyedHash)],
 }
@@ -81,6 +83,12 @@ impl Serialize for Opening<'_> {
         }
         if let Some(ttl) = self.ask.ttl {
             map.serialize_entry("ttl_seconds", &ttl.as_secs())?;
+        }
+        if !self.ask.scopes.is_empty() {
+            map.serialize_entry("scopes", &self.ask.scopes)?;
+        }
+        if !self.actors.is_empty() {
+            map.serialize_entry("actors", &Actors(self.actors))?;
         }
         if let Some(source) = &self.source {
             map.serialize_entry("source", source)?;
@@ -339,6 +347,15 @@ struct Text<T>(T);
 impl<T: Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
+    }
+}
+
+/// Each as `issuer` and `subject`.
+struct Actors<'a>(&'a [Actor]);
+
+impl Serialize for Actors<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|actor| (&actor.issuer, &actor.subject)))
     }
 }
 

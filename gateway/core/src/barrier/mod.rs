@@ -92,6 +92,9 @@ pub enum Barred {
     /// The proof is from before the global epoch.
     #[error("the proof was issued at or before the global epoch")]
     GlobalEpoch,
+    /// The access token, or one that it was exchanged for or from, was withdrawn.
+    #[error("the access token was withdrawn")]
+    Withdrawn,
 }
 
 impl Barred {
@@ -100,7 +103,9 @@ impl Barred {
     pub const fn kind(self) -> Kind {
         match self {
             Self::PrincipalLocked | Self::IssuerLocked => Kind::Denied,
-            Self::PrincipalEpoch | Self::IssuerEpoch | Self::GlobalEpoch => Kind::Unauthenticated,
+            Self::PrincipalEpoch | Self::IssuerEpoch | Self::GlobalEpoch | Self::Withdrawn => {
+                Kind::Unauthenticated
+            }
         }
     }
 
@@ -113,6 +118,7 @@ impl Barred {
             Self::PrincipalEpoch => "epoch_principal",
             Self::IssuerEpoch => "epoch_issuer",
             Self::GlobalEpoch => "epoch_global",
+            Self::Withdrawn => "token_withdrawn",
         }
     }
 }
@@ -293,6 +299,7 @@ mod tests {
             expires_at: at(400),
             binding: crate::principal::Binding::None,
             digest: [0; 32],
+            session: None,
         };
         let principal = Principal::proven(subject, proof);
         let mut barriers = Barriers::default();

@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use super::bundle::Bundle;
-use super::decide::Denial;
+use super::decide::{Denial, in_scope};
 use super::question::{Question, Who};
+use crate::ask::Action;
 use crate::clock::Timestamp;
 use crate::principal::Principal;
 
@@ -107,7 +108,10 @@ impl Bundle {
     ) -> Result<AdminPermit, Denial> {
         let who = match &administrator.0 {
             Origin::Peer(uid) => Who::Peer(*uid),
-            Origin::Proven(principal) => Who::Workload(principal.subject()),
+            Origin::Proven(principal) => {
+                in_scope(principal, Action::Administer)?;
+                Who::Workload(principal.subject())
+            }
         };
         let question = Question::of_administration(&self.vocabulary, who, operation, now)?;
         let permits = self.settle(&self.evaluate(&question))?;

@@ -10,7 +10,7 @@ use super::bundle::Bundle;
 use super::entity::{entities, request};
 use super::needs::Needs;
 use super::question::Question;
-use crate::ask::Ask;
+use crate::ask::{Action, Ask};
 use crate::clock::Timestamp;
 use crate::error::Kind;
 use crate::principal::Principal;
@@ -96,6 +96,9 @@ pub enum Denial {
     /// The backend, role or target is not configured.
     #[error("the resource is not configured")]
     UnknownResource,
+    /// The access token is not good for this action.
+    #[error("the access token's scope does not hold this action")]
+    OutOfScope,
     /// The action does not go with this type of resource.
     #[error("the action is not defined on this resource")]
     Inapplicable,
@@ -112,6 +115,7 @@ impl Denial {
             | Self::UnknownIssuer
             | Self::SubjectMismatch
             | Self::UnknownResource
+            | Self::OutOfScope
             | Self::Inapplicable => Kind::Denied,
         }
     }
@@ -126,6 +130,7 @@ impl Denial {
             Self::UnknownIssuer => "issuer_unknown",
             Self::SubjectMismatch => "subject_mismatch",
             Self::UnknownResource => "resource_unknown",
+            Self::OutOfScope => "out_of_scope",
             Self::Inapplicable => "action_inapplicable",
         }
     }
@@ -139,9 +144,16 @@ impl Denial {
             | Self::UnknownIssuer
             | Self::SubjectMismatch
             | Self::UnknownResource
+            | Self::OutOfScope
             | Self::Inapplicable => &[],
         }
     }
+}
+
+/// Whether what the principal has shown is good for an action at all.
+pub(super) fn in_scope(principal: &Principal, action: Action) -> Result<(), Denial> {
+    let allowed = principal.proof().scope().is_none_or(|scope| scope.allows(action));
+    if allowed { Ok(()) } else { Err(Denial::OutOfScope) }
 }
 
 /// How the candidate policies came out, as numbers in the bundle.
@@ -167,6 +179,7 @@ impl Bundle {
         ask: Arc<Ask>,
         circumstances: &Circumstances,
     ) -> Result<Permit, Denial> {
+        in_scope(&principal, ask.action)?;
         let who = (principal.subject(), principal.proof().binding);
         let question = Question::of_ask(&self.vocabulary, who, &ask, circumstances)?;
         let permits = self.settle(&self.evaluate(&question))?;

@@ -188,6 +188,7 @@ impl Bundle {
                 String::from("the backend, role or target is not configured; check its spelling")
             }
             Denial::Inapplicable => String::from("this action is not defined on this resource"),
+            Denial::OutOfScope => String::from("the access token was made for less: see its scope"),
             Denial::NoPolicy | Denial::Forbidden { .. } | Denial::Erred { .. } => String::new(),
         }
     }
@@ -223,7 +224,8 @@ impl Bundle {
             Denial::UnknownIssuer
             | Denial::SubjectMismatch
             | Denial::UnknownResource
-            | Denial::Inapplicable => String::new(),
+            | Denial::Inapplicable
+            | Denial::OutOfScope => String::new(),
         }
     }
 

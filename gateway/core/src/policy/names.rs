@@ -89,8 +89,9 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Every lane. What has a lease (a role's credential, a target's token) can be renewed and
-    /// revoked, and the leases themselves listed; the top of a backend is listed like a folder.
-    pub(super) const ALL: [Self; 12] = [
+    /// revoked, and the leases themselves listed; the top of a backend is listed like a folder. Of the
+    /// gateway itself one gets access tokens, and looks at what they say.
+    pub(super) const ALL: [Self; 14] = [
         Self::new(Action::Read, Kind::Secret),
         Self::new(Action::Issue, Kind::Role),
         Self::new(Action::Exchange, Kind::Target),
@@ -102,6 +103,8 @@ impl Lane {
         Self::new(Action::List, Kind::Backend),
         Self::new(Action::List, Kind::Role),
         Self::new(Action::List, Kind::Target),
+        Self::new(Action::Exchange, Kind::Gateway),
+        Self::new(Action::List, Kind::Gateway),
         Self::new(Action::Administer, Kind::Gateway),
     ];
 

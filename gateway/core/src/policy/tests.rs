@@ -86,6 +86,7 @@ fn proven(subject: Subject, binding: Binding) -> Arc<Principal> {
         expires_at: NOW.plus(Duration::from_secs(600)),
         binding,
         digest: [0; 32],
+        session: None,
     };
     Arc::new(Principal::proven(subject, proof))
 }
@@ -120,7 +121,7 @@ fn ask(text: &str) -> Ask {
     } else {
         Resource::Target(TargetName::parse(what).unwrap())
     };
-    Ask { action, resource, version: None, ttl: None }
+    Ask { action, resource, version: None, ttl: None, scopes: Vec::new() }
 }
 
 fn decide(bundle: &Bundle, who: &Subject, what: &str) -> Result<Permit, Denial> {

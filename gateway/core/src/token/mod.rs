@@ -21,9 +21,11 @@
 mod algorithm;
 mod claims;
 mod compact;
+mod delegation;
 mod json;
 mod jwk;
 mod mapping;
+mod own;
 mod refusal;
 mod rules;
 pub mod testing;
@@ -35,10 +37,14 @@ mod tests;
 
 pub use algorithm::{Algorithm, install_crypto};
 pub use compact::{Compact, MAX_TOKEN_BYTES, fingerprint};
+pub use delegation::{MAX_ACTORS, Shown, delegate, written as act_of};
 pub use json::Fault;
 pub use jwk::{DropReason, KeySet, KeySetError};
 pub use mapping::{
     AttributeName, AttributeRule, AttributeType, ClaimMapping, MappingError, Pointer, PointerError,
+};
+pub use own::{
+    Drawn, Grant, LONGEST as LONGEST_ACCESS_TOKEN, draw, leases_of, own_rules, verify_own,
 };
 pub use refusal::{Claim, Refusal};
 pub use rules::{IssuerRules, Issuers, Owner, Profile, RulesError};

@@ -28,6 +28,12 @@ pub enum Claim {
     TokenId,
     /// `azp`, `client_id` or `appid`
     Client,
+    /// `act`
+    Act,
+    /// `may_act`
+    MayAct,
+    /// What only access tokens of our own hold.
+    Principal,
     /// What the issuer's `subject_claim` points at, where that is not `sub`.
     SubjectClaim,
 }
@@ -45,6 +51,9 @@ impl Claim {
             Self::IssuedAt => "iat",
             Self::TokenId => "jti",
             Self::Client => "azp",
+            Self::Act => "act",
+            Self::MayAct => "may_act",
+            Self::Principal => "symbolon",
             Self::SubjectClaim => "subject_claim",
         }
     }
@@ -162,6 +171,12 @@ pub enum Refusal {
     /// An owner's id is missing, or is not among those of the issuer block.
     #[error("the owner is not among those of the issuer's configuration")]
     Owner,
+    /// The subject's token names who may act for it, and the actor is somebody else.
+    #[error("the actor may not act for the subject")]
+    Actor,
+    /// More act for the subject, one for another, than is carried on.
+    #[error("too many actors act for one another")]
+    TooManyActors,
     /// A claim that an attribute requires is not there.
     #[error("the claim of the attribute `{0}` is missing")]
     MissingAttribute(AttributeName),
@@ -209,6 +224,8 @@ impl Refusal {
             Self::Bound => "bound",
             Self::Client => "client",
             Self::Owner => "owner",
+            Self::Actor => "actor",
+            Self::TooManyActors => "actors_too_many",
             Self::MissingAttribute(_) => "attribute_missing",
             Self::AttributeType(_) => "attribute_type",
         }
@@ -252,6 +269,8 @@ impl Refusal {
             | Self::Bound
             | Self::Client
             | Self::Owner
+            | Self::Actor
+            | Self::TooManyActors
             | Self::MissingAttribute(_)
             | Self::AttributeType(_) => Kind::Unauthenticated,
         }
@@ -302,6 +321,8 @@ mod tests {
             Refusal::Bound,
             Refusal::Client,
             Refusal::Owner,
+            Refusal::Actor,
+            Refusal::TooManyActors,
             Refusal::MissingAttribute(name.clone()),
             Refusal::AttributeType(name),
         ];

@@ -32,6 +32,7 @@ pub fn verify(
         expires_at: validity.expires_at,
         binding: Binding::None,
         digest: token.digest(),
+        session: None,
     };
     Ok(Principal::proven(subject, proof))
 }
@@ -48,7 +49,7 @@ pub fn hypothetical(claims: &[u8], rules: &IssuerRules) -> Result<Subject, Refus
     subject(&claims, rules)
 }
 
-fn check_header(token: &Compact<'_>, rules: &IssuerRules) -> Result<Algorithm, Refusal> {
+pub(super) fn check_header(token: &Compact<'_>, rules: &IssuerRules) -> Result<Algorithm, Refusal> {
     if token.issuer()? != rules.issuer {
         return Err(Refusal::WrongIssuer);
     }

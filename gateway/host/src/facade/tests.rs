@@ -162,10 +162,11 @@ fn a_token_has_the_fields_of_its_kind() {
         handle: vec![],
         metadata: vec![],
     };
+    let none = Secret::new(Vec::new());
     let aws = ["access_key_id", "secret_access_key", "session_token"];
-    assert_eq!(token(raw("bearer", &["token"]), latest).unwrap().kind, TokenKind::Bearer);
-    assert_eq!(token(raw("aws", &aws), latest).unwrap().kind, TokenKind::Aws);
-    let header = token(raw("header:x-vault-token", &["token"]), latest).unwrap().kind;
+    assert_eq!(token(raw("bearer", &["token"]), latest, &none).unwrap().kind, TokenKind::Bearer);
+    assert_eq!(token(raw("aws", &aws), latest, &none).unwrap().kind, TokenKind::Aws);
+    let header = token(raw("header:x-vault-token", &["token"]), latest, &none).unwrap().kind;
     assert_eq!(header, TokenKind::Header("x-vault-token".to_owned()));
     for (kind, names) in [
         ("bearer", &["token", "more"][..]),
@@ -178,13 +179,21 @@ fn a_token_has_the_fields_of_its_kind() {
         ("header:a b", &["token"]),
         ("header:x\r\ny", &["token"]),
     ] {
-        assert_eq!(token(raw(kind, names), latest).unwrap_err(), AnswerFault::Token, "{kind}");
+        assert_eq!(
+            token(raw(kind, names), latest, &none).unwrap_err(),
+            AnswerFault::Token,
+            "{kind}"
+        );
     }
     for value in [&b""[..], b"a\r\nforged: yes", b"a\0", b"\xff"] {
         let mut broken = raw("bearer", &["token"]);
         broken.fields = vec![("token".to_owned(), value.to_vec())];
-        assert_eq!(token(broken, latest).unwrap_err(), AnswerFault::Token, "{value:?}");
+        assert_eq!(token(broken, latest, &none).unwrap_err(), AnswerFault::Token, "{value:?}");
     }
+    let assertion = Secret::new(b"value-of-token".to_vec());
+    let mut handed_on = raw("bearer", &["token"]);
+    handed_on.fields = vec![("token".to_owned(), b"x value-of-token".to_vec())];
+    assert_eq!(token(handed_on, latest, &assertion).unwrap_err(), AnswerFault::Token);
 }
 
 fn raw_error() -> types::Error {

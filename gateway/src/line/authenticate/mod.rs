@@ -26,13 +26,16 @@ use symbolon_core::id::IssuerAlias;
 use symbolon_core::principal::Principal;
 use symbolon_core::token::{
     Compact, IssuerRules, Issuers, KeySet, MAX_TOKEN_BYTES, Refusal, fingerprint, verify,
+    verify_own,
 };
 
 pub use fetch::{FetchError, KeySource, Way};
 pub use keys::{Freshness, KeySettings, Keys};
 
 use self::turns::Turns;
-use crate::barriers::{DurableBarriers, OnceError, OnceSet};
+use crate::barriers::{DurableBarriers, OnceError, OnceSet, Withdrawn, WithdrawnError};
+use crate::keyring::Keyring;
+use crate::store::Transaction;
 use crate::telemetry::Metrics;
 
 /// Most verified tokens that are remembered at a time.
@@ -87,6 +90,8 @@ pub struct Authenticator {
     verified: Cache<[u8; 32], Arc<Verified>>,
     remember_for: Duration,
     turns: Turns,
+    /// The rules for our own access tokens.
+    own: Arc<IssuerRules>,
     standing: Standing,
 }
 
@@ -97,6 +102,10 @@ pub struct Standing {
     pub barriers: Arc<DurableBarriers>,
     /// One-shot tokens seen.
     pub replays: Arc<OnceSet>,
+    /// Access tokens of our own that were withdrawn.
+    pub withdrawn: Arc<Withdrawn>,
+    /// What our own access tokens are signed with.
+    pub keyring: Arc<Keyring>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Instruments.
@@ -116,17 +125,18 @@ struct Verified {
 }
 
 impl Authenticator {
-    /// An authenticator over issuers and their keys; `remember_for` is cut to 60 s.
+    /// An authenticator over issuers and their keys, and our own tokens by the rules `own`;
+    /// `remember_for` is cut to 60 s.
     #[must_use]
     pub fn new(
-        issuers: Issuers,
+        (issuers, own): (Issuers, Arc<IssuerRules>),
         keys: HashMap<IssuerAlias, Arc<Keys>>,
         remember_for: Duration,
         standing: Standing,
     ) -> Self {
         let remember_for = remember_for.min(Duration::from_secs(60));
         let verified = Cache::builder().max_capacity(REMEMBERED).time_to_live(remember_for).build();
-        Self { issuers, keys, verified, remember_for, turns: Turns::new(), standing }
+        Self { issuers, keys, verified, remember_for, turns: Turns::new(), own, standing }
     }
 
     /// The keys of each issuer.
@@ -165,13 +175,64 @@ impl Authenticator {
         (!verified.one_shot).then(|| verified.principal.clone())
     }
 
+    /// The issuer of our own access tokens.
+    #[must_use]
+    pub fn own_issuer(&self) -> &str {
+        &self.own.issuer
+    }
+
+    /// Whom an access token of our own proves now; nobody, if it is of another issuer, is refused, or
+    /// has a lock or an epoch against it. Uses nothing up.
+    ///
+    /// # Errors
+    /// [`Unproven::Crowded`] if it could not be looked at.
+    pub async fn inspect(
+        &self,
+        token: &str,
+        source: Option<IpAddr>,
+    ) -> Result<Option<Arc<Principal>>, Unproven> {
+        let fingerprint = fingerprint(token);
+        let found = match (self.recall(&fingerprint), Compact::parse(token, MAX_TOKEN_BYTES)) {
+            (Some(verified), _) => Ok(verified),
+            (None, Ok(compact)) if compact.issuer() == Ok(&self.own.issuer) => {
+                self.verify_own(&compact, fingerprint, source).await
+            }
+            (None, _) => return Ok(None),
+        };
+        match found.map(|verified| verified.principal.clone()) {
+            Ok(principal) => {
+                let is_own = principal.proof().session.is_some();
+                Ok((is_own && self.admits(&principal).is_ok()).then_some(principal))
+            }
+            Err(crowded @ Unproven::Crowded) => Err(crowded),
+            Err(Unproven::Token(_) | Unproven::NoKeys | Unproven::Replay(_)) => Ok(None),
+        }
+    }
+
     /// Whether the principal may act: no lock on it or its issuer, and no epoch after its proof.
     /// Asked on every request.
     ///
     /// # Errors
     /// [`Barred`] says what stands against it.
     pub fn admits(&self, principal: &Principal) -> Result<(), Barred> {
+        let session = principal.proof().session.as_ref();
+        if session.is_some_and(|session| self.standing.withdrawn.has(&session.family)) {
+            return Err(Barred::Withdrawn);
+        }
         self.standing.barriers.admits(principal)
+    }
+
+    /// Refuses an access token of our own, and all of its family, from the next request on. Durable
+    /// when this returns, together with what is written `beside`.
+    ///
+    /// # Errors
+    /// [`WithdrawnError`].
+    pub async fn withdraw(
+        &self,
+        family: [u8; 32],
+        beside: Transaction,
+    ) -> Result<(), WithdrawnError> {
+        self.standing.withdrawn.withdraw_with(family, beside).await
     }
 
     async fn use_up(&self, verified: &Verified) -> Result<(), OnceError> {
@@ -185,7 +246,11 @@ impl Authenticator {
     fn recall(&self, fingerprint: &[u8; 32]) -> Option<Arc<Verified>> {
         let verified = self.verified.get(fingerprint)?;
         let principal = &verified.principal;
-        let current = self.keys.get(&principal.identity().issuer)?.current()?;
+        let issuer = self.keys.get(&principal.identity().issuer)?;
+        let current = match principal.proof().session {
+            Some(_) => self.standing.keyring.access_keys(),
+            None => issuer.current()?,
+        };
         let age = self.standing.clock.elapsed().saturating_sub(verified.at);
         let is_good = current.generation() == verified.generation
             && age < self.remember_for
@@ -200,6 +265,9 @@ impl Authenticator {
         source: Option<IpAddr>,
     ) -> Result<Arc<Verified>, Unproven> {
         let compact = Compact::parse(token, MAX_TOKEN_BYTES)?;
+        if compact.issuer()? == self.own.issuer {
+            return self.verify_own(&compact, fingerprint, source).await;
+        }
         let rules = self.issuers.select(&compact)?;
         let keys = self.keys.get(&rules.alias).ok_or(Unproven::NoKeys)?;
         let set = keys.first().await.ok_or(Unproven::NoKeys)?;
@@ -218,6 +286,29 @@ impl Authenticator {
             at: self.standing.clock.elapsed(),
             one_shot: rules.one_shot,
             leeway: rules.leeway,
+        });
+        self.verified.insert(fingerprint, verified.clone());
+        Ok(verified)
+    }
+
+    /// An access token of our own: our keys are always there.
+    async fn verify_own(
+        &self,
+        compact: &Compact<'_>,
+        fingerprint: [u8; 32],
+        source: Option<IpAddr>,
+    ) -> Result<Arc<Verified>, Unproven> {
+        let set = self.standing.keyring.access_keys();
+        let turn = self.turns.take(source).await.ok_or(Unproven::Crowded)?;
+        let now = self.standing.clock.now();
+        let principal = verify_own(compact, &self.own, &set, &self.issuers, now)?;
+        drop(turn);
+        let verified = Arc::new(Verified {
+            principal: Arc::new(principal),
+            generation: set.generation(),
+            at: self.standing.clock.elapsed(),
+            one_shot: false,
+            leeway: self.own.leeway,
         });
         self.verified.insert(fingerprint, verified.clone());
         Ok(verified)

@@ -4,6 +4,7 @@ mod algorithms;
 mod claims;
 mod keys;
 mod mapping;
+mod own;
 mod properties;
 mod structure;
 mod vectors;
