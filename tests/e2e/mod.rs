@@ -1,6 +1,8 @@
 //! The gateway between real parts: a token issuer that is not ours, a secret store that is not ours.
 
 mod aws;
+mod callers;
+mod clients;
 mod documents;
 mod jwks;
 mod key_ways;

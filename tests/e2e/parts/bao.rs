@@ -117,9 +117,19 @@ impl Bao {
         path: &str,
         body: &Value,
     ) -> Result<(StatusCode, Value), symbolon_host::egress::EgressError> {
+        self.call_as(&self.root, method, path, body).await
+    }
+
+    async fn call_as(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<(StatusCode, Value), symbolon_host::egress::EgressError> {
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let request = Request::builder().method(method).uri(path);
-        let request = request.header("x-vault-token", &self.root).body(body).expect("a request");
+        let request = request.header("x-vault-token", token).body(body).expect("a request");
         let response = self.web.send(request).await?;
         let json = serde_json::from_slice(response.body()).unwrap_or_default();
         Ok((response.status(), json))
@@ -204,6 +214,43 @@ impl Bao {
             "token_ttl": "10m",
         });
         self.expect(Method::POST, &format!("/v1/auth/symbolon/role/{name}"), &role).await;
+    }
+
+    /// What the holder of `token` reads at `path` of the KV engine.
+    pub(in crate::e2e) async fn read_as(&self, token: &str, path: &str) -> (StatusCode, Value) {
+        let path = format!("/v1/secret/data/{path}");
+        let answer = self.call_as(token, Method::GET, &path, &Value::Null).await;
+        let (status, json) = answer.expect("an answer");
+        let read = if status.is_success() { &json["data"]["data"] } else { &json["errors"] };
+        (status, read.clone())
+    }
+
+    /// A role `callers` for whoever an assertion names, and for each `name` the right to read what lies
+    /// under it, and that alone.
+    pub(in crate::e2e) async fn callers(&self, names: &[&str]) {
+        let role = json!({
+            "role_type": "jwt",
+            "user_claim": "sub",
+            "bound_audiences": [AUDIENCE],
+            "token_ttl": "10m",
+        });
+        self.expect(Method::POST, "/v1/auth/symbolon/role/callers", &role).await;
+        let methods = self.expect(Method::GET, "/v1/sys/auth", &Value::Null).await;
+        let accessor = text(&methods["symbolon/"]["accessor"]);
+        for name in names {
+            let rules =
+                format!(r#"path "secret/data/callers/{name}" {{ capabilities = ["read"] }}"#);
+            let policy = format!("/v1/sys/policies/acl/reads-{name}");
+            self.expect(Method::PUT, &policy, &json!({ "policy": rules })).await;
+            let entity = json!({ "name": name, "policies": [format!("reads-{name}")] });
+            let entity = self.expect(Method::POST, "/v1/identity/entity", &entity).await;
+            let alias = json!({
+                "name": format!("test/{name}"),
+                "canonical_id": text(&entity["data"]["id"]),
+                "mount_accessor": accessor,
+            });
+            self.expect(Method::POST, "/v1/identity/entity-alias", &alias).await;
+        }
     }
 
     /// The gateway's configuration for it: the target `bao`, logging in as `role`, and the backend

@@ -14,7 +14,7 @@ mod web;
 pub(super) use aws::{ACCOUNT, Ministack, Moto, REGION};
 pub(super) use bao::{AUDIENCE, Bao};
 pub(super) use endpoint::{Endpoint, Reply};
-pub(super) use process::free_port;
+pub(super) use process::{free_port, part};
 pub(super) use provider::Provider;
 pub(super) use symbolon_tests::harness::postgres::{self, Postgres};
 pub(super) use web::{Identity, Web};

@@ -9,7 +9,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The path that `cargo xtask test` gives in `variable`.
-pub(super) fn part(variable: &str) -> PathBuf {
+pub(in crate::e2e) fn part(variable: &str) -> PathBuf {
     let named = symbolon::config::variable(variable).map(PathBuf::from);
     let missing = || panic!("{variable} is not set: `cargo xtask test` fetches the part it names");
     let path = named.unwrap_or_else(missing);

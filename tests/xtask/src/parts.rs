@@ -36,6 +36,23 @@ const NO_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/symbolon-tests.
 /// Where parts are copied that another user has to run, if the target directory is closed to others.
 const OPEN_PARTS: &str = "/var/cache/symbolon-parts";
 
+/// Clients of the token endpoint, and all that they stand on.
+const OAUTH_CLIENTS: [&str; 13] = [
+    "authlib==1.9.10",
+    "certifi==2026.10.19.post1",
+    "cffi==2.1.1",
+    "charset-normalizer==3.5.3",
+    "cryptography==50.0.2",
+    "google-auth==2.63.0",
+    "idna==3.20",
+    "joserfc==1.8.0",
+    "pyasn1==0.6.5",
+    "pyasn1-modules==0.4.2",
+    "pycparser==3.12",
+    "requests==2.34.2",
+    "urllib3==2.8.0",
+];
+
 /// The first major version of Node that `oidc-provider` runs on.
 const NODE_FROM: u32 = 20;
 
@@ -48,7 +65,7 @@ type Part = fn(&Place) -> Result<PathBuf>;
 /// Fetches what is not there yet.
 pub(crate) fn fetch(place: &Place) -> Result<Addresses> {
     let mut addresses = Vec::new();
-    let wanted: [(&'static str, &str, Part); 7] = [
+    let wanted: [(&'static str, &str, Part); 9] = [
         ("SYMBOLON_BAO", "OpenBao", openbao),
         ("SYMBOLON_NODE", "Node", node),
         ("SYMBOLON_OIDC_PROVIDER", "oidc-provider", oidc_provider),
@@ -56,6 +73,8 @@ pub(crate) fn fetch(place: &Place) -> Result<Addresses> {
         ("SYMBOLON_PG18", "PostgreSQL 18", postgres_18),
         ("SYMBOLON_MINISTACK", "ministack", |place| script(place, MINISTACK, "ministack")),
         ("SYMBOLON_MOTO", "moto", |place| script(place, MOTO, "moto_server")),
+        ("SYMBOLON_PYTHON", "Python", python),
+        ("SYMBOLON_OAUTH_CLIENTS", "clients of OAuth", oauth_clients),
     ];
     for (variable, name, part) in wanted {
         match timed(name, || part(place)) {
@@ -215,15 +234,27 @@ fn tool(place: &Place, name: &str, pinned: &str) -> Result<PathBuf> {
     file(wheel(place, pinned)?.join("bin").join(name))
 }
 
+/// The directory of modules that holds them.
+fn oauth_clients(place: &Place) -> Result<PathBuf> {
+    let directory = wheels(place, "oauth-clients", &OAUTH_CLIENTS)?;
+    file(directory.join("google/oauth2/sts.py"))?;
+    Ok(directory)
+}
+
 /// A wheel, unpacked into a directory of its own.
 fn wheel(place: &Place, pinned: &str) -> Result<PathBuf> {
     let name = pinned.split_once("==").map_or(pinned, |(name, _)| name);
+    wheels(place, name, &[pinned])
+}
+
+/// Wheels, unpacked into one directory.
+fn wheels(place: &Place, name: &str, pinned: &[&str]) -> Result<PathBuf> {
     let directory = place.parts().join(name);
-    once(&directory, pinned, || {
+    once(&directory, &pinned.join(" "), || {
         let mut pip = Command::new(python(place)?);
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
         pip.args(["--no-input", "--retries", "5"]);
-        pip.arg("--target").arg(&directory).arg(pinned);
+        pip.arg("--target").arg(&directory).args(pinned);
         expect("pip install", &mut pip)
     })?;
     Ok(directory)
