@@ -1,13 +1,17 @@
 //! Where the process can be made to die, for the tests of what a crash leaves behind.
 //!
 //! Every durable step of a lease and every boundary of a call that changes something at a backend has
-//! a [`Point`]. With the feature `kill-points` the process aborts at the one that the environment
+//! a [`Point`], and so has every step in which a login is replaced. With the feature `kill-points` the process aborts at the one that the environment
 //! names, at the given time of passing it (`SYMBOLON_KILL_AT=after-issue`, `after-issue:3`); without it [`reach`] is nothing.
+//! Such a build can also be told that the wall clock is ahead ([`clock_ahead`]), since what a crash leaves
+//! behind is looked for over minutes.
 //! The feature does not build without debug assertions: no release can have it. The test of the points
 //! goes through [`Point::ALL`] and matches each, so that a new point without a test does not compile.
 
 #[cfg(all(feature = "kill-points", not(debug_assertions)))]
 compile_error!("`kill-points` is for tests: it does not belong into a release");
+
+use std::time::Duration;
 
 /// A place at which the process can die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,11 +48,21 @@ pub enum Point {
     AfterOrder,
     /// After an order was carried out, before it is deleted.
     AfterCarriedOut,
+    /// Before the new password of a database login is durable.
+    BeforePending,
+    /// After it is, before the server is told.
+    AfterPending,
+    /// After the server has changed it, before it is tried.
+    AfterChanged,
+    /// After it let the gateway in, before that is durable.
+    AfterProven,
+    /// After it is durable as the one in force, before the answer.
+    AfterCurrent,
 }
 
 impl Point {
     /// Every point.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::BeforeReserve,
         Self::AfterReserve,
         Self::AfterIssue,
@@ -65,6 +79,11 @@ impl Point {
         Self::AfterOver,
         Self::AfterOrder,
         Self::AfterCarriedOut,
+        Self::BeforePending,
+        Self::AfterPending,
+        Self::AfterChanged,
+        Self::AfterProven,
+        Self::AfterCurrent,
     ];
 
     /// The name in the environment.
@@ -87,6 +106,11 @@ impl Point {
             Self::AfterOver => "after-over",
             Self::AfterOrder => "after-order",
             Self::AfterCarriedOut => "after-carried-out",
+            Self::BeforePending => "before-pending",
+            Self::AfterPending => "after-pending",
+            Self::AfterChanged => "after-changed",
+            Self::AfterProven => "after-proven",
+            Self::AfterCurrent => "after-current",
         }
     }
 }
@@ -114,3 +138,25 @@ pub fn reach(point: Point) {
 #[cfg(not(feature = "kill-points"))]
 #[inline]
 pub fn reach(_: Point) {}
+
+/// How far ahead of the system's the wall clock of this process is taken to be: what
+/// `SYMBOLON_CLOCK_AHEAD` says, in seconds.
+#[cfg(feature = "kill-points")]
+#[must_use]
+pub fn clock_ahead() -> Duration {
+    use std::sync::LazyLock;
+
+    static AHEAD: LazyLock<Duration> = LazyLock::new(|| {
+        let text = crate::config::variable("SYMBOLON_CLOCK_AHEAD");
+        Duration::from_secs(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+    });
+    *AHEAD
+}
+
+/// It is not: this build believes the system.
+#[cfg(not(feature = "kill-points"))]
+#[inline]
+#[must_use]
+pub const fn clock_ahead() -> Duration {
+    Duration::ZERO
+}

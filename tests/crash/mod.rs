@@ -1,7 +1,13 @@
 //! The real binary, killed and asked to stop.
 
+mod damage;
 mod leases;
-pub(crate) mod process;
+mod ledger;
+mod load;
+mod quota;
+mod recovery;
+mod registry;
+mod root_login;
 mod signals;
 
 use std::collections::BTreeSet;
@@ -16,19 +22,25 @@ use symbolon::audit::{files_in_order, verify_files};
 use symbolon::config::Config;
 use symbolon::time::SystemClock;
 use symbolon_core::audit::Verdict;
+use symbolon_tests::harness::process::{Client, Home, Running};
 use tokio::task::JoinSet;
 
-use self::process::{Home, Running};
+pub(crate) use self::load::killed_with_leases;
 use crate::hostile::upstream::Upstream;
 
 const ROUNDS: usize = 20;
 const CLIENTS: usize = 6;
 
-/// Between `least` and `least + spread` milliseconds.
-fn some_time(least: u64, spread: u64) -> Duration {
+/// Less than `bound`, at random.
+fn roll(bound: u64) -> u64 {
     let mut bytes = [0; 8];
     SystemRandom::new().fill(&mut bytes).unwrap();
-    Duration::from_millis(least + u64::from_ne_bytes(bytes) % spread)
+    u64::from_ne_bytes(bytes) % bound
+}
+
+/// Between `least` and `least + spread` milliseconds.
+fn some_time(least: u64, spread: u64) -> Duration {
+    Duration::from_millis(least + roll(spread))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +78,7 @@ pub(crate) async fn killed(rounds: usize) -> usize {
 }
 
 /// Reads until the gateway is gone; remembers the id of each request that was answered.
-async fn ask_without_end(client: process::Client, token: String, seen: Arc<Mutex<Vec<String>>>) {
+async fn ask_without_end(client: Client, token: String, seen: Arc<Mutex<Vec<String>>>) {
     while let Ok((status, id, _)) = client.read(&token, "demo/app/text").await {
         assert_eq!(status, 200);
         seen.lock().unwrap().push(id);

@@ -12,10 +12,10 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 
 use super::gate;
-use super::process::{Home, Running};
 use crate::attacks::DEMO;
 use crate::attacks::wire::{closed, request};
 use crate::hostile::upstream::Upstream;
+use symbolon_tests::harness::process::{Home, Running};
 
 /// A process that has begun to read its configuration and gets it when it has been signalled.
 /// What it finds at that path later is `after`.

@@ -1,8 +1,11 @@
-//! A gateway, an issuer, a database, and what they need.
+//! A gateway, in this process or in one of its own, an issuer, a database, a secret store, and what
+//! they need.
 
 mod gateway;
 mod issuer;
+pub mod parts;
 pub mod postgres;
+pub mod process;
 
 pub use gateway::{Answer, Gateway, ORIGIN, Setup, client, lay_out, plugins, private};
 pub use issuer::Issuer;

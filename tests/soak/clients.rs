@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use crate::crash::process::Home;
+use symbolon_tests::harness::process::Home;
 
 const CLIENTS: usize = 10_000;
 /// Beyond what the gateway takes.

@@ -21,3 +21,11 @@ async fn killed_two_hundred_times_nothing_answered_is_unrecorded() {
     let answered = crash::killed(usize::try_from(kills).unwrap()).await;
     println!("soak: killed {kills} times, {answered} requests answered, each of them on record");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: `cargo xtask soak` runs it"]
+async fn killed_two_hundred_times_under_load_of_leases_nothing_lives_unaccounted_for() {
+    let kills = (KILLS.saturating_mul(minutes()) / 60).clamp(FEWEST, KILLS);
+    let issued = crash::killed_with_leases(usize::try_from(kills).unwrap()).await;
+    println!("soak: killed {kills} times, {issued} leases issued, each accounted for and ended");
+}

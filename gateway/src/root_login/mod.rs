@@ -40,6 +40,7 @@ use symbolon_host::{CallContext, CallError, Generation};
 use tokio::time::Instant;
 
 use self::record::{Kept, TAIL, generation};
+use crate::kill::{self, Point};
 use crate::seal::{Purpose, Seal, SealError};
 use crate::store::{Key, Namespace, Span, Store, StoreError, Transaction, read_all};
 
@@ -244,7 +245,9 @@ impl RootLogins {
         let current = former.and_then(|kept| kept.current);
         let account_now = account.clone();
         let ahead = Kept { account, current: current.clone(), pending: Some(pending.clone()) };
+        kill::reach(Point::BeforePending);
         self.keep(backend, &entry, ahead).await?;
+        kill::reach(Point::AfterPending);
         match Box::pin(change((generation, pool), context, &pending)).await {
             Ok(()) => {}
             Err(Attempt { error, is_untouched: true }) if is_new => {
@@ -256,6 +259,7 @@ impl RootLogins {
             Err(Attempt { error, .. }) => return Err(error),
         }
         self.keep(backend, &entry, Kept::current(account_now, pending)).await?;
+        kill::reach(Point::AfterCurrent);
         pool.close_idle();
         Ok(())
     }
@@ -316,8 +320,10 @@ async fn change(
 ) -> Result<(), Attempt> {
     let doubtful = |error: RootLoginError| Attempt { error, is_untouched: false };
     let changed = Box::pin(generation.rotate(context, password)).await;
+    kill::reach(Point::AfterChanged);
     let deadline = Instant::now() + STEP;
     let proven = Box::pin(pool.probe_login(&pool.user(), password, deadline)).await;
+    kill::reach(Point::AfterProven);
     match (changed, proven) {
         (_, Ok(true)) => Ok(()),
         (Err(error), _) => {

@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::{Issuer, ORIGIN, Setup, client, lay_out};
 use bytes::Bytes;
 use http::{Request, header};
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,7 +14,6 @@ use serde_json::Value;
 use symbolon::time::SystemClock;
 use symbolon_core::clock::Clock as _;
 use symbolon_host::egress::{EgressClient, EgressError, FetchLimits};
-use symbolon_tests::harness::{Issuer, ORIGIN, Setup, client, lay_out};
 use tempfile::TempDir;
 
 /// Longest that a start, an end or a line of the log is waited for.
@@ -32,7 +32,8 @@ fn binary() -> PathBuf {
 }
 
 /// What outlives each process: configuration, store, audit log.
-pub(crate) struct Home {
+#[derive(Debug)]
+pub struct Home {
     directory: TempDir,
     issuer: Issuer,
     address: SocketAddr,
@@ -40,13 +41,17 @@ pub(crate) struct Home {
 
 impl Home {
     /// A directory with the backend `demo`, and more `blocks` of the configuration.
-    pub(crate) fn new(blocks: &str) -> Self {
+    pub fn new(blocks: &str) -> Self {
         Self::serving(blocks, "")
     }
 
     /// The same, with more lines of `[server]`.
-    pub(crate) fn serving(blocks: &str, server: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+    pub fn serving(blocks: &str, server: &str) -> Self {
+        Self::serving_in(tempfile::tempdir().unwrap(), blocks, server)
+    }
+
+    /// The same, in this directory.
+    pub fn serving_in(directory: TempDir, blocks: &str, server: &str) -> Self {
         let issuer = Issuer::new("https://idp.example.test");
         let demo = "[backends.demo]\nplugin = \"static\"\nconfig = { secrets = { \"app/text\" = \"plain\" } }\n";
         let rate = "{ rate = 1000000, burst = 1000000 }";
@@ -63,36 +68,68 @@ impl Home {
     }
 
     /// Runs a command of the binary against the admin socket, to its end.
-    pub(crate) async fn command(&self, arguments: &[&str]) -> std::process::Output {
+    pub async fn command(&self, arguments: &[&str]) -> std::process::Output {
         let mut command = tokio::process::Command::new(binary());
         command.args(arguments).arg("--socket").arg(self.path().join("admin.sock"));
         command.kill_on_drop(true).stdin(Stdio::null()).output().await.unwrap()
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where everything is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// A good token.
-    pub(crate) fn token(&self) -> String {
-        let now = SystemClock::start().now().seconds();
-        self.issuer.token_of(&Issuer::header(), &self.issuer.claims("alice", ORIGIN, now))
+    /// Compiled components are kept from one start to the next, as an operator has it who wants a
+    /// restart to be quick.
+    #[must_use]
+    pub fn cached(self) -> Self {
+        let file = self.path().join("symbolon.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("[plugins]\n", "[plugins]\ncache = \"code\"\n"))
+            .unwrap();
+        self
+    }
+
+    /// A copy of the store as it is now, beside it: what a test looks into leaves no trace in what
+    /// the next start finds.
+    #[must_use]
+    pub fn copy_of_store(&self) -> PathBuf {
+        let copy = self.path().join("copy-of-store");
+        let _ = std::fs::remove_dir_all(&copy);
+        let copied =
+            Command::new("cp").arg("-a").arg(self.path().join("store")).arg(&copy).status();
+        assert!(copied.unwrap().success(), "the store cannot be copied");
+        copy
+    }
+
+    /// A good token of `alice`.
+    #[must_use]
+    pub fn token(&self) -> String {
+        self.token_of("alice", Duration::ZERO)
+    }
+
+    /// A good token of `subject`, for a gateway whose clock is `ahead`.
+    #[must_use]
+    pub fn token_of(&self, subject: &str, ahead: Duration) -> String {
+        let now = SystemClock::start().now().plus(ahead).seconds();
+        self.issuer.token_of(&Issuer::header(), &self.issuer.claims(subject, ORIGIN, now))
     }
 
     /// Starts the binary and waits until it is ready.
-    pub(crate) async fn start(&self) -> Running {
+    pub async fn start(&self) -> Running {
         let mut running = self.spawn();
         running.ready().await;
         running
     }
 
     /// Starts the binary and waits for nothing.
-    pub(crate) fn spawn(&self) -> Running {
+    pub fn spawn(&self) -> Running {
         self.spawn_with(&[])
     }
 
     /// The same with more variables in its environment.
-    pub(crate) fn spawn_with(&self, environment: &[(&str, &str)]) -> Running {
+    pub fn spawn_with(&self, environment: &[(&str, &str)]) -> Running {
         let log = self.path().join("log");
         let file = std::fs::File::create(&log).unwrap();
         let child = Command::new(binary())
@@ -110,7 +147,8 @@ impl Home {
 }
 
 /// One process; killed if it is dropped.
-pub(crate) struct Running {
+#[derive(Debug)]
+pub struct Running {
     child: Child,
     address: SocketAddr,
     home: PathBuf,
@@ -118,23 +156,29 @@ pub(crate) struct Running {
 }
 
 /// One client with connections of its own.
-#[derive(Clone)]
-pub(crate) struct Client {
+#[derive(Clone, Debug)]
+pub struct Client {
     client: Arc<EgressClient>,
     port: u16,
 }
 
 impl Running {
-    pub(crate) fn client(&self) -> Client {
+    /// A client of it.
+    #[must_use]
+    pub fn client(&self) -> Client {
         Client { client: client(&self.home, self.address), port: self.address.port() }
     }
 
     /// The same: each call makes a client without connections.
-    pub(crate) fn fresh_client(&self) -> Client {
+    pub fn fresh_client(&self) -> Client {
         self.client()
     }
 
-    pub(crate) async fn read(
+    /// Status, request id and value of a secret.
+    ///
+    /// # Errors
+    /// What became of the connection.
+    pub async fn read(
         &self,
         token: &str,
         secret: &str,
@@ -143,7 +187,7 @@ impl Running {
     }
 
     /// Waits until it is ready.
-    pub(crate) async fn ready(&mut self) {
+    pub async fn ready(&mut self) {
         let ready = async {
             while !self.is_ready().await {
                 assert!(self.is_running(), "{}", self.log());
@@ -159,7 +203,7 @@ impl Running {
     }
 
     /// The memory that it has, in KiB.
-    pub(crate) fn memory(&self) -> u64 {
+    pub fn memory(&self) -> u64 {
         let status = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(status).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -167,20 +211,22 @@ impl Running {
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(crate) fn is_running(&mut self) -> bool {
+    /// Whether the process lives.
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    pub(crate) fn signal(&mut self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits until the process has ended.
-    pub(crate) async fn ended(&mut self) -> ExitStatus {
+    pub async fn ended(&mut self) -> ExitStatus {
         let ended = async {
             loop {
                 if let Some(status) = self.child.try_wait().unwrap() {
@@ -193,19 +239,19 @@ impl Running {
     }
 
     /// Asks it to stop and sees that it does so in order.
-    pub(crate) async fn stop(mut self) {
+    pub async fn stop(mut self) {
         self.signal(Signal::TERM);
         let status = self.ended().await;
         assert_eq!(status.code(), Some(0), "{}", self.log());
     }
 
     /// What it wrote.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// Waits until it has written `text`.
-    pub(crate) async fn logged(&self, text: &str) {
+    pub async fn logged(&self, text: &str) {
         let logged = async {
             while !self.log().contains(text) {
                 tokio::time::sleep(STEP).await;
@@ -223,8 +269,11 @@ impl Drop for Running {
 }
 
 impl Client {
-    /// Status, request id and value.
-    pub(crate) async fn read(
+    /// Status, request id and value of a secret.
+    ///
+    /// # Errors
+    /// What became of the connection.
+    pub async fn read(
         &self,
         token: &str,
         secret: &str,
@@ -237,7 +286,10 @@ impl Client {
     }
 
     /// Asks anything; status and JSON.
-    pub(crate) async fn send(
+    ///
+    /// # Errors
+    /// What became of the connection.
+    pub async fn send(
         &self,
         method: &str,
         path: &str,

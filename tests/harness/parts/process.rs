@@ -9,7 +9,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The path that `cargo xtask test` gives in `variable`.
-pub(in crate::e2e) fn part(variable: &str) -> PathBuf {
+pub fn part(variable: &str) -> PathBuf {
     let named = symbolon::config::variable(variable).map(PathBuf::from);
     let missing = || panic!("{variable} is not set: `cargo xtask test` fetches the part it names");
     let path = named.unwrap_or_else(missing);
@@ -18,18 +18,18 @@ pub(in crate::e2e) fn part(variable: &str) -> PathBuf {
 }
 
 /// A port that was free a moment ago.
-pub(in crate::e2e) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its number").port()
 }
 
 /// A running process, killed when dropped.
 #[derive(Debug)]
-pub(super) struct Process(Mutex<Child>);
+pub struct Process(Mutex<Child>);
 
 impl Process {
     /// Starts `command` with nothing on its standard input and its output in `log`.
-    pub(super) fn start(command: &mut Command, log: &Path) -> Self {
+    pub fn start(command: &mut Command, log: &Path) -> Self {
         let file = std::fs::File::options().create(true).append(true).open(log).expect("a log");
         let errors = file.try_clone().expect("the log");
         command.stdin(Stdio::null()).stdout(file).stderr(errors);
@@ -52,7 +52,7 @@ impl Drop for Process {
 }
 
 /// Waits until `ready` answers something; `log` is shown if that never happens.
-pub(super) async fn until<T>(
+pub async fn until<T>(
     log: &Path,
     process: Option<&Process>,
     ready: impl AsyncFn() -> Option<T>,

@@ -14,19 +14,19 @@ use tempfile::TempDir;
 
 /// A certificate of a part, with its files.
 #[derive(Debug)]
-pub(in crate::e2e) struct Identity {
+pub struct Identity {
     directory: TempDir,
 }
 
 impl Identity {
     /// A certificate for `name` and for loopback.
-    pub(in crate::e2e) fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let names = [name, "localhost", "127.0.0.1"].map(str::to_owned);
         Self::of(&names)
     }
 
     /// A certificate for these names and no others.
-    pub(in crate::e2e) fn of(names: &[String]) -> Self {
+    pub fn of(names: &[String]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
         std::fs::write(directory.path().join("tls.pem"), made.cert.pem()).expect("tls.pem");
@@ -36,7 +36,7 @@ impl Identity {
     }
 
     /// A certificate for loopback that is good in these years, from January to January.
-    pub(in crate::e2e) fn dated(from: i32, until: i32) -> Self {
+    pub fn dated(from: i32, until: i32) -> Self {
         let names = ["localhost", "127.0.0.1"].map(str::to_owned);
         let mut asked = rcgen::CertificateParams::new(names).expect("names");
         asked.not_before = rcgen::date_time_ymd(from, 1, 1);
@@ -49,36 +49,39 @@ impl Identity {
         Self { directory }
     }
 
-    pub(in crate::e2e) fn certificate(&self) -> PathBuf {
+    /// The file with the certificate.
+    pub fn certificate(&self) -> PathBuf {
         self.directory.path().join("tls.pem")
     }
 
-    pub(in crate::e2e) fn key(&self) -> PathBuf {
+    /// The file with its key.
+    pub fn key(&self) -> PathBuf {
         self.directory.path().join("tls.key")
     }
 
-    pub(in crate::e2e) fn directory(&self) -> &Path {
+    /// Where its files are; room for those of the part.
+    pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 }
 
 /// A client of one origin on loopback, `https://localhost:port`.
 #[derive(Debug)]
-pub(in crate::e2e) struct Web {
+pub struct Web {
     client: Arc<EgressClient>,
     origin: String,
 }
 
 impl Web {
     /// A client that trusts the certificate in `certificate` and nothing else.
-    pub(in crate::e2e) fn new(port: u16, certificate: &Path) -> Self {
+    pub fn new(port: u16, certificate: &Path) -> Self {
         let pem = std::fs::read(certificate).expect("a certificate");
         let trust = Trust::from_pem(&pem).expect("roots");
         Self::reaching(&format!("https://localhost:{port}"), port, Some(trust))
     }
 
     /// A client without TLS.
-    pub(in crate::e2e) fn plain(port: u16) -> Self {
+    pub fn plain(port: u16) -> Self {
         Self::reaching(&format!("http://localhost:{port}"), port, None)
     }
 
@@ -97,10 +100,10 @@ impl Web {
     }
 
     /// Sends a request, whose URI is a path.
-    pub(in crate::e2e) async fn send(
-        &self,
-        mut request: Request<Bytes>,
-    ) -> Result<Response<Bytes>, EgressError> {
+    ///
+    /// # Errors
+    /// What became of the connection.
+    pub async fn send(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, EgressError> {
         let url = format!("{}{}", self.origin, request.uri());
         *request.uri_mut() = url.parse().expect("a URL");
         let limits = FetchLimits { deadline: Duration::from_secs(30), max_body: 1 << 20 };
@@ -108,7 +111,7 @@ impl Web {
     }
 
     /// Gets a path; the answer must come.
-    pub(in crate::e2e) async fn get(&self, path: &str) -> Response<Bytes> {
+    pub async fn get(&self, path: &str) -> Response<Bytes> {
         let request = Request::get(path).body(Bytes::new()).expect("a request");
         self.send(request).await.unwrap_or_else(|error| panic!("{path}: {error}"))
     }

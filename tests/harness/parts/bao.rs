@@ -1,24 +1,25 @@
 //! A real OpenBao over TLS, with a KV version 2 engine at `secret/`.
 
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::harness::{Gateway, ORIGIN};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
-use symbolon_tests::harness::Gateway;
 
 use super::process::{Process, free_port, part, until};
 use super::web::{Identity, Web};
 
 /// The name under which the gateway knows it; only `resolve` says where that is.
-pub(in crate::e2e) const HOST: &str = "bao.example.test";
+pub const HOST: &str = "bao.example.test";
 /// The audience of assertions to it.
-pub(in crate::e2e) const AUDIENCE: &str = "https://bao.example.test";
+pub const AUDIENCE: &str = "https://bao.example.test";
 
 /// A server, unsealed.
 #[derive(Debug)]
-pub(in crate::e2e) struct Bao {
+pub struct Bao {
     process: Option<Process>,
     port: u16,
     identity: Identity,
@@ -29,9 +30,23 @@ pub(in crate::e2e) struct Bao {
 
 impl Bao {
     /// Starts, initialises and unseals one.
-    pub(in crate::e2e) async fn start() -> Self {
+    pub async fn start() -> Self {
+        Self::with(|_| String::new()).await
+    }
+
+    /// The same, with a file for its audit beside its storage, which is raft's, on the disk.
+    pub async fn audited() -> Self {
+        let file = |directory: &Path| directory.join("audit.log").display().to_string();
+        let block =
+            |path| format!("audit \"file\" \"file\" {{ options {{ file_path = \"{path}\" }} }}");
+        Self::with(|directory| block(file(directory))).await
+    }
+
+    /// With more blocks of its configuration, which may name its directory.
+    async fn with(blocks: impl FnOnce(&Path) -> String) -> Self {
         let (port, identity) = (free_port(), Identity::new(HOST));
         let directory = identity.directory();
+        let blocks = blocks(directory);
         let config = format!(
             r#"
             api_addr = "https://localhost:{port}"
@@ -45,6 +60,7 @@ impl Bao {
               tls_cert_file = "{certificate}"
               tls_key_file = "{key}"
             }}
+            {blocks}
             "#,
             cluster = free_port(),
             directory = directory.display(),
@@ -65,6 +81,18 @@ impl Bao {
         let kv = json!({ "type": "kv", "options": { "version": "2" } });
         bao.expect(Method::POST, "/v1/sys/mounts/secret", &kv).await;
         bao
+    }
+
+    /// Where it listens, over TLS, with the certificate `tls.pem` of its directory.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.identity.directory()
     }
 
     async fn run(&mut self) {
@@ -91,18 +119,18 @@ impl Bao {
     }
 
     /// Kills it. What it holds stays.
-    pub(in crate::e2e) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.process = None;
     }
 
     /// Starts it again where it was.
-    pub(in crate::e2e) async fn resume(&mut self) {
+    pub async fn resume(&mut self) {
         self.run().await;
         self.unseal().await;
     }
 
     /// Seals it: it runs, and gives nothing.
-    pub(in crate::e2e) async fn seal(&self) {
+    pub async fn seal(&self) {
         self.expect(Method::PUT, "/v1/sys/seal", &json!({})).await;
     }
 
@@ -136,7 +164,7 @@ impl Bao {
     }
 
     /// Asks as root; anything but success is a fault of the test.
-    pub(in crate::e2e) async fn expect(&self, method: Method, path: &str, body: &Value) -> Value {
+    pub async fn expect(&self, method: Method, path: &str, body: &Value) -> Value {
         // A new KV engine answers 400 while it upgrades itself, for some milliseconds.
         let asked = async || {
             let (status, json) = self.call(method.clone(), path, body).await.expect("an answer");
@@ -148,13 +176,13 @@ impl Bao {
     }
 
     /// Writes a version of a secret.
-    pub(in crate::e2e) async fn put(&self, path: &str, data: &Value) {
+    pub async fn put(&self, path: &str, data: &Value) {
         let path = format!("/v1/secret/data/{path}");
         self.expect(Method::POST, &path, &json!({ "data": data })).await;
     }
 
     /// Accessors of the tokens that logins of the gateway gave and that are still good.
-    pub(in crate::e2e) async fn logins(&self) -> Vec<String> {
+    pub async fn logins(&self) -> Vec<String> {
         let path = "/v1/auth/token/accessors?list=true";
         let keys = self.expect(Method::GET, path, &Value::Null).await["data"]["keys"].clone();
         let mut logins = Vec::new();
@@ -170,7 +198,7 @@ impl Bao {
     }
 
     /// Revokes every token that logins of the gateway gave.
-    pub(in crate::e2e) async fn revoke_logins(&self) {
+    pub async fn revoke_logins(&self) {
         for accessor in self.logins().await {
             let asked = json!({ "accessor": accessor });
             self.expect(Method::POST, "/v1/auth/token/revoke-accessor", &asked).await;
@@ -178,8 +206,8 @@ impl Bao {
     }
 
     /// Makes it believe `gateway`'s assertions, by the URL of its key set.
-    pub(in crate::e2e) async fn trust(&self, gateway: &Gateway) {
-        let (port, issuer) = (gateway.address.port(), symbolon_tests::harness::ORIGIN);
+    pub async fn trust(&self, gateway: &Gateway) {
+        let (port, issuer) = (gateway.address.port(), ORIGIN);
         let pem = std::fs::read_to_string(gateway.directory.path().join("tls.pem"));
         self.trust_by(&json!({
             "jwks_url": format!("https://localhost:{port}/assertions/.well-known/jwks.json"),
@@ -191,7 +219,7 @@ impl Bao {
 
     /// Makes it believe assertions by this configuration of its `jwt` method, and permits whom it
     /// believes to read what is below `secret/app`.
-    pub(in crate::e2e) async fn trust_by(&self, config: &Value) {
+    pub async fn trust_by(&self, config: &Value) {
         self.expect(Method::POST, "/v1/sys/auth/symbolon", &json!({ "type": "jwt" })).await;
         self.expect(Method::POST, "/v1/auth/symbolon/config", config).await;
         let policy = r#"
@@ -204,7 +232,7 @@ impl Bao {
     }
 
     /// A role of its `jwt` method, for the gateway's own name only.
-    pub(in crate::e2e) async fn role(&self, name: &str, policies: &[&str]) {
+    pub async fn role(&self, name: &str, policies: &[&str]) {
         let role = json!({
             "role_type": "jwt",
             "user_claim": "sub",
@@ -217,7 +245,7 @@ impl Bao {
     }
 
     /// What the holder of `token` reads at `path` of the KV engine.
-    pub(in crate::e2e) async fn read_as(&self, token: &str, path: &str) -> (StatusCode, Value) {
+    pub async fn read_as(&self, token: &str, path: &str) -> (StatusCode, Value) {
         let path = format!("/v1/secret/data/{path}");
         let answer = self.call_as(token, Method::GET, &path, &Value::Null).await;
         let (status, json) = answer.expect("an answer");
@@ -227,7 +255,7 @@ impl Bao {
 
     /// A role `callers` for whoever an assertion names, and for each `name` the right to read what lies
     /// under it, and that alone.
-    pub(in crate::e2e) async fn callers(&self, names: &[&str]) {
+    pub async fn callers(&self, names: &[&str]) {
         let role = json!({
             "role_type": "jwt",
             "user_claim": "sub",
@@ -255,7 +283,7 @@ impl Bao {
 
     /// The gateway's configuration for it: the target `bao`, logging in as `role`, and the backend
     /// `kv`, whose credential that target is.
-    pub(in crate::e2e) fn blocks(&self, role: &str) -> String {
+    pub fn blocks(&self, role: &str) -> String {
         let (port, ca) = (self.port, self.identity.certificate());
         let egress = |of: &str, methods: &str, prefix: &str| {
             format!(
