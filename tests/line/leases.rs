@@ -136,6 +136,39 @@ async fn a_credential_comes_with_a_lease_that_is_renewed_and_given_back() {
     gateway.stop().await;
 }
 
+/// Time that passes whenever somebody looks.
+#[derive(Debug)]
+struct Passing(ManualClock);
+
+impl Clock for Passing {
+    fn now(&self) -> Timestamp {
+        self.0.advance(Duration::from_millis(1));
+        self.0.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.advance(Duration::from_millis(1));
+        self.0.elapsed()
+    }
+}
+
+#[tokio::test]
+async fn a_role_may_last_as_long_as_anything_may_also_when_a_second_begins_meanwhile() {
+    let clock = Passing(ManualClock::at(Timestamp::from_seconds(1_793_520_000)));
+    let blocks = "[backends.iss]\nplugin = \"issuer\"\n[backends.iss.roles.app]\n".to_owned();
+    let setup = Setup { clock: Some(Arc::new(clock)), blocks, ..Setup::default() };
+    let gateway = Gateway::start(setup).await;
+    let token = gateway.token("alice");
+    // In some of them the backend counts from a later second than the permit.
+    for _ in 0..100 {
+        let issued = issue(&gateway, "app", &token).await;
+        assert_eq!(issued.status, StatusCode::OK, "{:?}", gateway.closing(&issued));
+        let lease = &issued.json["lease"];
+        assert!(lease["expires_at"].as_str() <= lease["ends_by"].as_str(), "{lease}");
+    }
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn a_lease_of_another_and_no_lease_answer_alike() {
     let gateway = Gateway::start(setup()).await;

@@ -141,7 +141,7 @@ impl Line {
                 return Err(error.into());
             }
         };
-        let recorded = self.recorded(reservation.id(), &issued)?;
+        let recorded = self.recorded(reservation.terms(), &issued)?;
         let lease = self.leases.activate(reservation, recorded).await?;
         kill::reach(Point::AfterActivate);
         let Issued { fields, metadata, .. } = issued;
@@ -151,11 +151,14 @@ impl Line {
 
     /// What the ledger keeps of an answer. If the handle cannot be wrapped, the reservation is dropped
     /// and found by the reaper.
-    fn recorded(&self, id: LeaseId, issued: &Issued) -> Result<lease::Issued, LineError> {
-        let handle = self.handles.wrap(id, &issued.handle).map_err(LedgerError::from)?;
+    ///
+    /// A time that was asked for in full begins when the backend is asked, which is after the permit
+    /// was given: the lease ends with the permit.
+    fn recorded(&self, terms: &Terms, issued: &Issued) -> Result<lease::Issued, LineError> {
+        let handle = self.handles.wrap(terms.id, &issued.handle).map_err(LedgerError::from)?;
         Ok(lease::Issued {
             handle,
-            expires_at: issued.expires_at,
+            expires_at: issued.expires_at.min(terms.ends_by),
             renewable: issued.renewable,
             revocable: issued.revocable,
         })
