@@ -152,11 +152,32 @@ impl Cursor<'_> {
                 byte if byte == quote && self.peek(1) == Some(quote) => self.skip(2),
                 byte if byte == quote => {
                     self.skip(1);
-                    return Ok(());
+                    if quote != b'\'' || !self.continues() {
+                        return Ok(());
+                    }
                 }
                 _ => self.skip(1),
             }
         }
+    }
+
+    /// Goes on behind the quote that continues a string after white space with a line's end in it, under
+    /// the rules of the string that it continues; if there is one.
+    fn continues(&mut self) -> bool {
+        let (end, mut has_line) = (self.at, false);
+        while let Some(byte) = self.peek(0) {
+            if self.begins_with(b"--") {
+                self.skip_while(|byte| byte != b'\n' && byte != b'\r');
+            } else if byte.is_ascii_whitespace() || byte == 0x0b {
+                has_line |= matches!(byte, b'\n' | b'\r');
+                self.skip(1);
+            } else {
+                break;
+            }
+        }
+        let continues = has_line && self.peek(0) == Some(b'\'');
+        self.at = if continues { self.at.saturating_add(1) } else { end };
+        continues
     }
 
     /// `$1`, or `$tag$…$tag$`, or a dollar by itself.
@@ -201,6 +222,8 @@ mod tests {
             (r"'a\' ;", vec![(Text, r"'a\'"), (End, ";")]),
             (r"E'a\'b' x", vec![(Text, r"E'a\'b'"), (Word, "x")]),
             (r"nameE'a\'", vec![(Word, "nameE"), (Text, r"'a\'")]),
+            ("E'a' -- '\n '\\'b' x", vec![(Text, "E'a' -- '\n '\\'b'"), (Word, "x")]),
+            ("'a' 'b' /*\n*/ 'c'", vec![(Text, "'a'"), (Text, "'b'"), (Text, "'c'")]),
             ("-- ' ;\n$1", vec![(Parameter, "$1")]),
             ("/* /* ' */ ; */ x", vec![(Word, "x")]),
             ("$$ ' ; $$ $a$ $$ $b$ $a$", vec![(Text, "$$ ' ; $$"), (Text, "$a$ $$ $b$ $a$")]),

@@ -343,6 +343,8 @@ mod tests {
             (vec![raw("SELECT '"), literal("a"), raw("'")], StatementFault::Boundary),
             (vec![raw("SELECT \""), identifier("a"), raw("\"")], StatementFault::Boundary),
             (vec![raw("SELECT 1 --"), literal("a")], StatementFault::Boundary),
+            (vec![raw("SELECT E'a'\n'\\'"), identifier("a"), raw("'")], StatementFault::Boundary),
+            (vec![raw("SELECT 'a'\n"), literal("b")], StatementFault::Boundary),
             (vec![raw("SELECT /*"), identifier("a"), raw("*/ 1")], StatementFault::Boundary),
             (vec![raw("DO $$ BEGIN"), literal("a"), raw("$$")], StatementFault::Boundary),
             (vec![raw("SELECT $$"), literal("$$; x"), raw("$$")], StatementFault::Unclosed),

@@ -114,9 +114,11 @@ impl<'a> Lexer<'a> {
                 Some(b'\'') if self.byte(1) == Some(b'\'') => self.at += 2,
                 Some(b'\'') => {
                     self.at += 1;
-                    match self.continuation() {
-                        Some(next) => self.at = next,
-                        None => return Ok(()),
+                    match self.behind_line().map(|at| (at, self.byte_at(at))) {
+                        Some((at, Some(b'\''))) => self.at = at + 1,
+                        // A value would become a part of this string.
+                        Some((at, Some(b'{'))) => return Err(self.fault(at, Reason::Touching)),
+                        Some(_) | None => return Ok(()),
                     }
                 }
                 Some(_) => self.at += 1,
@@ -124,8 +126,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Where the text of a continued string begins, if the string that just ended is continued.
-    fn continuation(&self) -> Option<usize> {
+    /// What follows behind white space that holds a line's end: a quote there continues a string.
+    fn behind_line(&self) -> Option<usize> {
         let mut look = Self { text: self.text, at: self.at };
         let mut line_ended = false;
         loop {
@@ -138,8 +140,7 @@ impl<'a> Lexer<'a> {
                 b'-' if look.byte(1) == Some(b'-') => {
                     look.skip(|byte| !matches!(byte, b'\n' | b'\r'));
                 }
-                b'\'' if line_ended => return Some(look.at + 1),
-                _ => return None,
+                _ => return line_ended.then_some(look.at),
             }
         }
     }
@@ -211,8 +212,10 @@ impl<'a> Lexer<'a> {
         };
         self.at = start + name.len() + 4;
         let before = start.checked_sub(1).and_then(|at| self.text.as_bytes().get(at));
-        let stands_apart =
-            !before.is_some_and(|byte| touches(*byte)) && !self.byte(0).is_some_and(touches);
+        let behind = self.behind_line().and_then(|at| self.byte_at(at));
+        let stands_apart = !before.is_some_and(|byte| touches(*byte))
+            && !self.byte(0).is_some_and(touches)
+            && !matches!(behind, Some(b'\'' | b'{'));
         stands_apart.then_some(placeholder).ok_or_else(|| self.fault(start, Reason::Touching))
     }
 
@@ -230,7 +233,11 @@ impl<'a> Lexer<'a> {
     }
 
     fn byte(&self, ahead: usize) -> Option<u8> {
-        self.text.as_bytes().get(self.at + ahead).copied()
+        self.byte_at(self.at + ahead)
+    }
+
+    fn byte_at(&self, at: usize) -> Option<u8> {
+        self.text.as_bytes().get(at).copied()
     }
 
     fn skip(&mut self, pass: impl Fn(u8) -> bool) {
