@@ -14,7 +14,7 @@ use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid,
     PolicySet, Request, RestrictedExpression,
 };
-use symbolon_core::ask::Ask;
+use symbolon_core::ask::{Ask, Resource};
 use symbolon_core::clock::Timestamp;
 use symbolon_core::id::{BackendName, IssuerAlias, RoleName};
 use symbolon_core::path::SecretPath;
@@ -72,23 +72,24 @@ fn policy(n: usize) -> String {
 pub(crate) fn permit(ask: Ask) -> Permit {
     let text =
         "@id(\"issue\") permit (principal, action == Action::\"issue\", resource);".to_owned();
-    let bundle = load(text, 1);
+    let Resource::Role { backend, .. } = &ask.resource else { panic!("not a role: {ask:?}") };
+    let bundle = load(text, 1, backend.clone());
     let here = Circumstances { now: Timestamp::from_seconds(NOW), source_address: None };
     bundle.decide(Arc::new(principal()), Arc::new(ask), &here).expect("a permit")
 }
 
 fn bundle(count: usize) -> Bundle {
-    load((0..count).map(policy).collect(), 0)
+    load((0..count).map(policy).collect(), 0, BackendName::parse("kv").expect("a name"))
 }
 
-fn load(text: String, max_unscoped: usize) -> Bundle {
+fn load(text: String, max_unscoped: usize, backend: BackendName) -> Bundle {
     let attributes = BTreeMap::from([("env".to_owned(), AttributeType::String)]);
     let issuer = IssuerTerms { profile: "oidc", attributes };
     let role = RoleName::parse("app").expect("a name");
     let vocabulary = Vocabulary {
         issuers: BTreeMap::from([(alias(), issuer)]),
         backends: BTreeMap::from([(
-            BackendName::parse("kv").expect("a name"),
+            backend,
             BackendTerms { roles: BTreeMap::from([(role, None)]), ttl_max: None },
         )]),
         max_unscoped,

@@ -131,7 +131,7 @@ impl Connection {
         let end = self.answer.windows(4).position(|four| four == b"\r\n\r\n");
         let Some(end) = end else { return usize::MAX };
         let name = b"content-length: ";
-        let length = self.answer.windows(name.len()).position(|at| at == name);
+        let length = self.answer.windows(name.len()).position(|at| at.eq_ignore_ascii_case(name));
         let digits = &self.answer[length.expect("a length") + name.len()..];
         let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
         end + 4 + digits.fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'))

@@ -22,12 +22,17 @@ use report::Report;
 
 type Bench = fn(&mut Report);
 
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 11] = [
     ("plugin-call", plugin_call::run),
     ("decide", decide::run),
     ("verify", verify::run),
     ("audit", audit::run),
-    ("lease-issue", lease::run),
+    ("lease-issue", lease::issue::run),
+    ("lease-openbao", lease::openbao::run),
+    ("lease-restart", lease::restart::run),
+    ("lease-revoke", lease::revoke::run),
+    ("lease-storm", lease::storm::run),
+    ("lease-growth", lease::growth::run),
     ("read", read::run),
 ];
 
@@ -35,11 +40,14 @@ fn main() -> ExitCode {
     let (flags, names): (Vec<_>, Vec<_>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let is_known = |name: &String| BENCHES.iter().any(|(known, _)| known == name);
-    let is_flag = |flag: &String| ["--json", "--alone"].contains(&flag.as_str());
+    let is_flag = |flag: &String| ["--json", "--alone", "--million"].contains(&flag.as_str());
     if !flags.iter().all(is_flag) || !names.iter().all(is_known) {
         let known = BENCHES.map(|(name, _)| name).join("|");
-        eprintln!("symbolon-bench [{known}]… [--json] [--alone]");
+        eprintln!("symbolon-bench [{known}]… [--json] [--alone] [--million]");
         eprintln!("  --alone   `read` without its floor, for ten seconds: something to profile");
+        eprintln!(
+            "  --million `lease-restart` with a million leases: what `cargo xtask soak` runs"
+        );
         return ExitCode::from(2);
     }
     let has = |name: &str| flags.iter().any(|flag| flag == name);
@@ -48,6 +56,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut report = Report::new(has("--json"));
+    if has("--million") {
+        lease::restart::million(&mut report);
+        return ExitCode::SUCCESS;
+    }
     for (name, bench) in BENCHES {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {
             bench(&mut report);

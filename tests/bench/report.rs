@@ -7,6 +7,10 @@ use std::time::Duration;
 pub(crate) enum Unit {
     /// Microseconds.
     Micros,
+    /// Milliseconds.
+    Millis,
+    /// So many bytes, kibibytes or mebibytes: what is taken up, so that less is better.
+    Size(&'static str),
     /// How many a second.
     PerSecond(&'static str),
 }
@@ -27,7 +31,7 @@ impl Row {
     /// More is better, and 1 is the floor itself.
     fn ratio(&self) -> f64 {
         match self.unit {
-            Unit::Micros => self.floor / self.value,
+            Unit::Micros | Unit::Millis | Unit::Size(_) => self.floor / self.value,
             Unit::PerSecond(_) => self.value / self.floor,
         }
     }
@@ -35,7 +39,8 @@ impl Row {
     fn unit(&self) -> &'static str {
         match self.unit {
             Unit::Micros => "us",
-            Unit::PerSecond(unit) => unit,
+            Unit::Millis => "ms",
+            Unit::PerSecond(unit) | Unit::Size(unit) => unit,
         }
     }
 
@@ -59,7 +64,7 @@ impl Row {
             Some(aim) => format!("aim {aim:.2}, MISSED"),
         };
         format!(
-            "{:<12} {:<44} {:>10.1} {:<10} floor {:>10.1}   ratio {:.2}   {aim}",
+            "{:<13} {:<52} {:>10.1} {:<10} floor {:>10.1}   ratio {:.2}   {aim}",
             self.bench,
             self.case,
             self.value,
@@ -90,6 +95,16 @@ impl Report {
 pub(crate) fn median(mut all: Vec<f64>) -> f64 {
     all.sort_unstable_by(f64::total_cmp);
     all[all.len() / 2]
+}
+
+/// So many per cent of all are at most this.
+pub(crate) fn percentile(mut all: Vec<f64>, percent: usize) -> f64 {
+    all.sort_unstable_by(f64::total_cmp);
+    all[(all.len() * percent / 100).min(all.len() - 1)]
+}
+
+pub(crate) fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
 pub(crate) fn micros(duration: Duration) -> f64 {

@@ -5,6 +5,7 @@
 //! resort (see `compiler`) and of PostgreSQL (see `parts`), and starts no servers: tests start their
 //! own, from the parts fetched here.
 
+mod bench;
 mod ci;
 mod compiler;
 mod component;
@@ -43,7 +44,8 @@ enum Task {
     },
     /// Measures, each thing beside its floor: see gateway/docs/performance.md.
     Bench {
-        /// Any of plugin-call, decide, verify, audit, lease-issue, read; all of them if none is named.
+        /// Any of plugin-call, decide, verify, audit, lease-issue, lease-openbao, lease-restart,
+        /// lease-revoke, lease-storm, lease-growth, read; all of them if none is named.
         #[arg(value_name = "NAME")]
         names: Vec<String>,
         /// One JSON object a line.
@@ -86,8 +88,8 @@ fn run(task: Task) -> Result<()> {
         Task::Test { filter } => test::run(&place, filter.as_deref()),
         Task::Bench { names, json, alone } => {
             let flags = [("--json", json), ("--alone", alone)];
-            let flags = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.into());
-            bench(&place, names.into_iter().chain(flags))
+            let given = flags.into_iter().filter(|(_, given)| *given);
+            bench::run(&place, &names, &given.map(|(flag, _)| flag).collect::<Vec<_>>())
         }
         Task::Plugins => plugins::build(&place).map(drop),
         Task::Parts => parts::show(&place),
@@ -104,22 +106,4 @@ fn demo(place: &Place) -> Result<()> {
         .args(["dev", "--demo"])
         .env("SYMBOLON_PLUGINS", place.plugins())
         .run("demonstration")
-}
-
-fn bench(place: &Place, arguments: impl Iterator<Item = String>) -> Result<()> {
-    plugins::build(place)?;
-    Cargo::native(place)
-        .args([
-            "run",
-            "--profile",
-            "ci",
-            "--package",
-            "symbolon-tests",
-            "--bin",
-            "symbolon-bench",
-            "--",
-        ])
-        .args(arguments)
-        .env("SYMBOLON_PLUGINS", place.plugins())
-        .run("benches")
 }

@@ -64,6 +64,11 @@ type Part = fn(&Place) -> Result<PathBuf>;
 
 /// Fetches what is not there yet.
 pub(crate) fn fetch(place: &Place) -> Result<Addresses> {
+    fetch_those(place, |_| true)
+}
+
+/// The same, of the parts whose variables are wanted.
+pub(crate) fn fetch_those(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Result<Addresses> {
     let mut addresses = Vec::new();
     let wanted: [(&'static str, &str, Part); 9] = [
         ("SYMBOLON_BAO", "OpenBao", openbao),
@@ -76,7 +81,7 @@ pub(crate) fn fetch(place: &Place) -> Result<Addresses> {
         ("SYMBOLON_PYTHON", "Python", python),
         ("SYMBOLON_OAUTH_CLIENTS", "clients of OAuth", oauth_clients),
     ];
-    for (variable, name, part) in wanted {
+    for (variable, name, part) in wanted.into_iter().filter(|(name, ..)| is_wanted(name)) {
         match timed(name, || part(place)) {
             Ok(path) => addresses.push((variable, path)),
             Err(why) if is_ci() => return Err(why),

@@ -1,6 +1,7 @@
 //! What takes long, before a release: many clients, many kills, and fuzzing for the rest of the time.
 //!
-//! The clients and the kills are the tests named `soak::`, ignored by every other run. Each fuzz
+//! The clients and the kills are the tests named `soak::`, ignored by every other run; with time for it, a
+//! million leases are restarted with. Each fuzz
 //! target of `tests/fuzz` is a process of its own, so that one that dies or hangs is named and the
 //! others go on; what it choked on is left in `target/fuzz`.
 
@@ -15,10 +16,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+use crate::bench;
 use crate::place::Place;
 use crate::step::{Cargo, GLANCE, now, say, timed};
 use crate::test;
 
+/// Making a million leases, durably, takes minutes.
+const TIME_FOR_A_MILLION: Duration = Duration::from_mins(30);
 /// What a target may take beyond its time: its last input.
 const GRACE: Duration = Duration::from_mins(1);
 
@@ -32,11 +36,12 @@ pub(crate) fn run(place: &Place, minutes: u32) -> Result<()> {
     })?;
     let (start, all) = (now(), Duration::from_secs(u64::from(minutes) * 60));
     let tests = test::soak(place, &addresses, minutes);
+    let million = if all >= TIME_FOR_A_MILLION { bench::million(place) } else { Ok(()) };
     // However long the tests took, no target goes without.
     let left = all.saturating_sub(start.elapsed()).max(all / 4);
     let fuzzing = fuzz(place, left);
     say(&format!("soak: {} s for {minutes} min asked", start.elapsed().as_secs()));
-    tests.and(fuzzing)
+    tests.and(million).and(fuzzing)
 }
 
 /// Each target for its share of `time`, as many at a time as there are processors.

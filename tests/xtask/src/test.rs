@@ -48,7 +48,11 @@ pub(crate) fn compile(place: &Place) -> Result<()> {
     Cargo::native(place)
         .args(["test", "--no-run", "--workspace", "--profile", "ci", "--locked"])
         .run("tests, compiled")?;
-    // Tests that kill and restart the gateway need the binary itself.
+    binary(place)
+}
+
+/// The gateway's binary: tests that kill and restart it need it, and so do benches of its start.
+pub(crate) fn binary(place: &Place) -> Result<()> {
     Cargo::native(place)
         .args(["build", "--workspace", "--bin", "symbolon", "--profile", "ci", "--locked"])
         .run("the binary")
