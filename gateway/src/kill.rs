@@ -24,6 +24,14 @@ pub enum Point {
     AfterIssue,
     /// After the lease is active, before the answer.
     AfterActivate,
+    /// After the secret of a shared credential is kept, before its carrier is active.
+    AfterKept,
+    /// After the carrier is active and shared, before the answer.
+    AfterShared,
+    /// After another lease shares it, before the answer.
+    AfterJoined,
+    /// After the secret of a shared credential is removed, before the component is asked to revoke.
+    AfterForgotten,
     /// Before the component is asked to renew.
     BeforeRenew,
     /// After it has, before the ledger knows.
@@ -62,11 +70,15 @@ pub enum Point {
 
 impl Point {
     /// Every point.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::BeforeReserve,
         Self::AfterReserve,
         Self::AfterIssue,
         Self::AfterActivate,
+        Self::AfterKept,
+        Self::AfterShared,
+        Self::AfterJoined,
+        Self::AfterForgotten,
         Self::BeforeRenew,
         Self::AfterRenew,
         Self::AfterRenewed,
@@ -94,6 +106,10 @@ impl Point {
             Self::AfterReserve => "after-reserve",
             Self::AfterIssue => "after-issue",
             Self::AfterActivate => "after-activate",
+            Self::AfterKept => "after-kept",
+            Self::AfterShared => "after-shared",
+            Self::AfterJoined => "after-joined",
+            Self::AfterForgotten => "after-forgotten",
             Self::BeforeRenew => "before-renew",
             Self::AfterRenew => "after-renew",
             Self::AfterRenewed => "after-renewed",

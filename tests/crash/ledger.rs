@@ -14,7 +14,8 @@ use symbolon_core::lease::Lease;
 use symbolon_core::lease::index::{self, Place, Quota};
 use symbolon_tests::harness::process::Home;
 
-const INDEXES: [Place; 4] = [Place::Due, Place::Owner, Place::Backend, Place::Token];
+const INDEXES: [Place; 5] =
+    [Place::Due, Place::Owner, Place::Backend, Place::Token, Place::Carrier];
 
 /// The store of a gateway that does not run, or a copy of it.
 pub(super) fn open(path: std::path::PathBuf) -> SledStore {
@@ -39,6 +40,7 @@ fn namespace(place: Place) -> Namespace {
         Place::Owner => Namespace::LeaseOwner,
         Place::Backend => Namespace::LeaseBackend,
         Place::Token => Namespace::LeaseToken,
+        Place::Carrier => Namespace::LeaseCarrier,
         Place::Quota => Namespace::LeaseQuota,
     }
 }

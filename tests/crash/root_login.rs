@@ -73,7 +73,7 @@ async fn killed_at(point: Point, is_second: bool, server: &Postgres) {
     }
     let mut running = home.spawn_with(&[("SYMBOLON_KILL_AT", point.as_str())]);
     running.ready().await;
-    lead_to(point, &home, &mut running).await;
+    lead_to((point, "reader"), &home, &mut running).await;
     let is_own = is_second || is_changed(point);
     assert_eq!(lets_the_configured_in(server).await, !is_own, "{what}: before the restart");
 

@@ -15,4 +15,5 @@ mod probes;
 mod reconcile;
 mod root_login;
 mod rotation;
+mod sharing;
 mod vault_leases;

@@ -66,11 +66,11 @@ fn setup() -> Setup {
     Setup { blocks: ISSUER.to_owned(), ..Setup::default() }
 }
 
-async fn post(gateway: &Gateway, path: &str, token: &str, body: &str) -> Answer {
+pub(super) async fn post(gateway: &Gateway, path: &str, token: &str, body: &str) -> Answer {
     gateway.ask(Method::POST, path, Some(token), Bytes::copy_from_slice(body.as_bytes())).await
 }
 
-async fn delete(gateway: &Gateway, path: &str, token: &str) -> Answer {
+pub(super) async fn delete(gateway: &Gateway, path: &str, token: &str) -> Answer {
     gateway.ask(Method::DELETE, path, Some(token), Bytes::new()).await
 }
 
@@ -79,12 +79,12 @@ async fn issue(gateway: &Gateway, role: &str, token: &str) -> Answer {
     post(gateway, &format!("/v1/credentials/iss/{role}"), token, "").await
 }
 
-fn id(answer: &Answer) -> String {
+pub(super) fn id(answer: &Answer) -> String {
     answer.json["lease"]["id"].as_str().unwrap_or_else(|| panic!("{:?}", answer.json)).to_owned()
 }
 
 /// Waits until the ledger has the lease in `state`.
-async fn until(gateway: &Gateway, lease: &str, state: &str) {
+pub(super) async fn until(gateway: &Gateway, lease: &str, state: &str) {
     once(gateway, lease, |lease| lease.state == state).await;
 }
 

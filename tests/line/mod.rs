@@ -9,6 +9,7 @@ mod leaving;
 mod operating;
 mod pages;
 mod reads;
+mod sharing;
 mod targets;
 mod telemetry;
 pub(crate) mod tokens;

@@ -127,10 +127,21 @@ impl From<BackendName> for TargetName {
     }
 }
 
+impl IssuerAlias {
+    /// The gateway's own, for what belongs to nobody who asks. No issuer can be configured with it.
+    #[must_use]
+    pub fn of_gateway() -> Self {
+        Self("symbolon".to_owned())
+    }
+}
+
 macro_rules! ulids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(try_from = "String", into = "String")]
         pub struct $name(ulid::Ulid);
 
         impl $name {
@@ -159,6 +170,19 @@ macro_rules! ulids {
             #[must_use]
             pub fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(ulid::Ulid::from_bytes(bytes))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.to_string()
             }
         }
 

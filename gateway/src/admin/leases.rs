@@ -1,7 +1,7 @@
 //! What an administrator can ask for about leases.
 //!
 //! Scopes are written as they are shown: `everything`, `BACKEND/` (or `BACKEND`), `BACKEND/ROLE`,
-//! `issuer:ALIAS`, `principal:ALIAS/SUBJECT`. A token is a scope too; it arrives in a body only, and
+//! `issuer:ALIAS`, `principal:ALIAS/SUBJECT`, `carrier:ID`. A token is a scope too; it arrives in a body only, and
 //! its digest alone goes on.
 
 use std::time::Duration;
@@ -32,6 +32,8 @@ const STATES: [&str; 4] = ["reserved", "active", "revoking", "revoked"];
 pub enum Verb {
     /// Show a page of them.
     List(Filter, After),
+    /// Show a page of the records that could not be read and were set aside.
+    Damaged(After),
     /// Show one.
     Show(LeaseId),
     /// Extend one.
@@ -74,6 +76,7 @@ impl Verb {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::List(..) => "lease.ls",
+            Self::Damaged(_) => "lease.damaged",
             Self::Show(_) => "lease.show",
             Self::Renew(..) => "lease.renew",
             // Who may ask how many would end is who may end them.
@@ -94,7 +97,7 @@ impl Verb {
                 Some(lease.to_string())
             }
             Self::Revoke(ended) | Self::Count(ended) => Some(ended.to_string()),
-            Self::Resume | Self::Status | Self::Report(_) => None,
+            Self::Damaged(_) | Self::Resume | Self::Status | Self::Report(_) => None,
         }
     }
 
@@ -103,9 +106,12 @@ impl Verb {
     pub const fn changes(&self) -> bool {
         match self {
             Self::Renew(..) | Self::Revoke(_) | Self::Force(..) | Self::Resume => true,
-            Self::List(..) | Self::Show(_) | Self::Count(_) | Self::Status | Self::Report(_) => {
-                false
-            }
+            Self::List(..)
+            | Self::Damaged(_)
+            | Self::Show(_)
+            | Self::Count(_)
+            | Self::Status
+            | Self::Report(_) => false,
         }
     }
 }
@@ -117,6 +123,7 @@ pub(super) fn parse(arrival: &Arrival, rest: &str) -> Result<Verb, OperationErro
     let query = arrival.head.uri.query().unwrap_or_default();
     match rest {
         "" if get => list(query),
+        ":damaged" if get => damaged(query),
         ":status" if get => Ok(Verb::Status),
         ":report" if get => report(query),
         ":revoke" if post => revoke(&arrival.body),
@@ -141,10 +148,7 @@ fn list(query: &str) -> Result<Verb, OperationError> {
             "scope" => filter.scope = scope(&value)?,
             "state" if STATES.contains(&&*value) => filter.state = Some(value.into_owned()),
             "after" => after.lease = Some(lease(&value)?),
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=PAGE).contains(limit));
-                after.limit = limit.ok_or_else(|| malformed("a `limit` is 1 to 1000"))?;
-            }
+            "limit" => after.limit = limit(&value)?,
             _ => {
                 return Err(malformed(
                     "the query has `scope`, `state` (reserved, active, revoking, revoked), `after` \
@@ -154,6 +158,23 @@ fn list(query: &str) -> Result<Verb, OperationError> {
         }
     }
     Ok(Verb::List(filter, after))
+}
+
+fn limit(text: &str) -> Result<usize, OperationError> {
+    let limit = text.parse().ok().filter(|limit| (1..=PAGE).contains(limit));
+    limit.ok_or_else(|| malformed("a `limit` is 1 to 1000"))
+}
+
+fn damaged(query: &str) -> Result<Verb, OperationError> {
+    let mut after = After { lease: None, limit: PAGE };
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "after" => after.lease = Some(lease(&value)?),
+            "limit" => after.limit = limit(&value)?,
+            _ => return Err(malformed("the query has `after` and `limit`")),
+        }
+    }
+    Ok(Verb::Damaged(after))
 }
 
 fn report(query: &str) -> Result<Verb, OperationError> {
@@ -209,6 +230,9 @@ fn scope(text: &str) -> Result<Scope, OperationError> {
     if let Some(principal) = text.strip_prefix("principal:") {
         return identity(principal).map(|identity| Scope::of(&identity));
     }
+    if let Some(carrier) = text.strip_prefix("carrier:") {
+        return lease(carrier).map(Scope::Carrier);
+    }
     let (backend, role) = text.split_once('/').unwrap_or((text, ""));
     let backend = BackendName::parse(backend).map_err(|error| named(&error))?;
     if role.is_empty() {
@@ -220,8 +244,8 @@ fn scope(text: &str) -> Result<Scope, OperationError> {
 
 fn named(error: &dyn std::error::Error) -> OperationError {
     malformed(&format!(
-        "a scope is `everything`, BACKEND/, BACKEND/ROLE, issuer:ALIAS or principal:ALIAS/SUBJECT: \
-         {error}"
+        "a scope is `everything`, BACKEND/, BACKEND/ROLE, issuer:ALIAS, principal:ALIAS/SUBJECT or \
+         carrier:ID: {error}"
     ))
 }
 
@@ -286,6 +310,7 @@ mod tests {
             Verb::Revoke(ended) => ended.to_string(),
             Verb::Count(ended) => format!("count {ended}"),
             other @ (Verb::List(..)
+            | Verb::Damaged(_)
             | Verb::Show(_)
             | Verb::Renew(..)
             | Verb::Force(..)
@@ -308,6 +333,9 @@ mod tests {
         assert_eq!(ask("POST", &path("/force"), r#"{"reason":"it is gone"}"#), Ok(force));
         assert_eq!(ask("POST", "/v1/leases:resume", ""), Ok(Verb::Resume));
         assert_eq!(ask("GET", "/v1/leases:status", ""), Ok(Verb::Status));
+        let behind = After { lease: Some(id), limit: 5 };
+        let damaged = format!("/v1/leases:damaged?limit=5&after={ID}");
+        assert_eq!(ask("GET", &damaged, ""), Ok(Verb::Damaged(behind)));
         assert_eq!(
             ask("GET", "/v1/leases:report?since=60", ""),
             Ok(Verb::Report(Duration::from_secs(60)))
@@ -348,6 +376,10 @@ mod tests {
             (r#"{"scope":"everything/"}"#, "everything/"),
             (r#"{"scope":"db/reader","dry_run":true}"#, "count db/reader"),
             (r#"{"scope":"issuer:ci"}"#, "issuer:ci"),
+            (
+                r#"{"scope":"carrier:01JBX7K2M9P4QRSTVWXYZ01234"}"#,
+                "carrier:01JBX7K2M9P4QRSTVWXYZ01234",
+            ),
             (r#"{"lease":"01JBX7K2M9P4QRSTVWXYZ01234"}"#, ID),
         ] {
             assert_eq!(ended(body).as_deref(), Ok(expected), "{body}");
@@ -358,6 +390,7 @@ mod tests {
             r#"{"scope":""}"#,
             r#"{"scope":"db/reader/more"}"#,
             r#"{"scope":"principal:ci"}"#,
+            r#"{"scope":"carrier:db"}"#,
             r#"{"scope":"db","lease":"01JBX7K2M9P4QRSTVWXYZ01234"}"#,
             r#"{"scope":"db","dryrun":true}"#,
         ] {

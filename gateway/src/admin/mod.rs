@@ -334,7 +334,7 @@ fn malformed(detail: &str) -> OperationError {
 /// Method, path and name of every operation: what tests of every operation go through.
 ///
 /// `{lease}` and `{backend}` stand for an id and a name.
-pub const ROUTES: [(&str, &str, &str); 23] = [
+pub const ROUTES: [(&str, &str, &str); 24] = [
     ("GET", "/v1/status", "status"),
     ("POST", "/v1/reload", "reload"),
     ("GET", "/v1/plugins", "plugin.ls"),
@@ -350,6 +350,7 @@ pub const ROUTES: [(&str, &str, &str); 23] = [
     ("GET", "/v1/leases", "lease.ls"),
     ("GET", "/v1/leases:status", "lease.status"),
     ("GET", "/v1/leases:report", "lease.report"),
+    ("GET", "/v1/leases:damaged", "lease.damaged"),
     ("POST", "/v1/leases:revoke", "lease.revoke"),
     ("POST", "/v1/leases:resume", "lease.resume"),
     ("GET", "/v1/leases/{lease}", "lease.show"),

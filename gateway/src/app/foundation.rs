@@ -25,7 +25,7 @@ use crate::config::{self, Config, SecretRef};
 use crate::keyring::{self, Keyring};
 use crate::lease::{Boot, HandleSeal, Hold, Ledger, Parts, Reason, Watch};
 use crate::root_login::RootLogins;
-use crate::seal::{Seal, Source};
+use crate::seal::{KeptSecrets, Seal, Source};
 use crate::store::{Key, Namespace, Options, SledStore, Store, Transaction};
 use crate::telemetry::{LogFormat, Metrics, Settings as TelemetrySettings, Telemetry};
 use crate::time::Ids;
@@ -57,6 +57,8 @@ pub struct Foundation {
     pub handles: HandleSeal,
     /// Logins that were issued, until their end is proven.
     pub issued: Arc<IssuedLogins>,
+    /// Secrets of credentials that several callers share.
+    pub kept: KeptSecrets,
     /// The component host.
     pub host: Arc<Host>,
     /// Resolver and roots of outgoing requests.
@@ -105,6 +107,7 @@ impl Foundation {
             policies: keyring::Policies::default(),
         };
         let handles = HandleSeal::new(seal.clone());
+        let kept = KeptSecrets::new(store.clone(), seal.clone());
         let logins = Arc::new(RootLogins::open(store.clone(), seal.clone()).await?);
         let keyring = Keyring::open(store.clone(), seal, clock.clone(), settings).await?;
         let journal = open_journal(config, store.clone(), clock.clone()).await?;
@@ -136,6 +139,7 @@ impl Foundation {
             logins,
             handles,
             issued,
+            kept,
             host: Arc::new(host),
             network,
             telemetry,

@@ -9,14 +9,14 @@ use symbolon_core::barrier::{Locked, Scope as Epoch};
 use symbolon_core::clock::Timestamp;
 use symbolon_core::id::LeaseId;
 use symbolon_core::lease::survival::{Durations, Quantile};
-use symbolon_core::lease::{Cause, Proof, Scope};
+use symbolon_core::lease::{Cause, OnRevoke, Proof, Scope};
 use symbolon_host::CallContext;
 
 use super::{App, chain};
 use crate::admin::leases::{Ended, Verb, unknown};
 use crate::admin::{Answer, OperationError};
 use crate::barriers::BarrierError;
-use crate::lease::{Boot, LaneStatus, LeaseView, LedgerError, Report, Tally};
+use crate::lease::{Boot, Damaged, LaneStatus, LeaseView, LedgerError, Report, Tally};
 use crate::line::LineError;
 use crate::store::StoreError;
 
@@ -40,9 +40,19 @@ impl App {
                 let next = page.next.map(|id| id.to_string());
                 Ok(plain(json!({ "leases": leases, "next": next })))
             }
+            Verb::Damaged(after) => {
+                let page = ledger.damaged(after).await.map_err(refused)?;
+                let record = |lease: &Damaged| {
+                    let id = lease.id.to_string();
+                    json!({ "id": id, "state": lease.state, "bytes": lease.bytes })
+                };
+                let leases: Vec<_> = page.leases.iter().map(record).collect();
+                let next = page.next.map(|id| id.to_string());
+                Ok(plain(json!({ "damaged": leases, "next": next })))
+            }
             Verb::Show(id) => {
                 let lease = ledger.find(id).await.map_err(refused)?.ok_or_else(unknown)?;
-                Ok(plain(self.shown(&lease)))
+                self.shown_whole(&lease).await.map(plain)
             }
             Verb::Renew(id, ttl) => self.renew_lease(id, ttl).await,
             Verb::Revoke(Ended::One(id)) => self.revoke_lease(id).await,
@@ -119,7 +129,14 @@ impl App {
         let number = match &ended {
             Ended::One(id) => {
                 let lease = ledger.find(*id).await.map_err(refused)?.ok_or_else(unknown)?;
-                u64::from(matches!(lease.state, "reserved" | "active"))
+                let ends = matches!(lease.state, "reserved" | "active");
+                // With a credential that is carried, whoever shares it.
+                let carried = lease.carries.filter(|_| ends).map(|_| Scope::Carrier(*id));
+                let others = match carried {
+                    Some(scope) => ledger.would_end(&scope).await.map_err(refused)?,
+                    None => 0,
+                };
+                others.saturating_add(u64::from(ends))
             }
             Ended::All(scope) => ledger.would_end(scope).await.map_err(refused)?,
         };
@@ -236,6 +253,28 @@ impl App {
         }
     }
 
+    /// A lease, and the credential that it shares or carries: whoever was revoked still knows that.
+    async fn shown_whole(&self, lease: &LeaseView) -> Result<Value, OperationError> {
+        let shared = self.foundation.leases.shared_credential(lease).await.map_err(refused)?;
+        let shared = shared.map(|shared| {
+            let carrier = &shared.carrier;
+            let lives = carrier.state != "revoked";
+            json!({
+                "carrier": carrier.id.to_string(),
+                "state": carrier.state,
+                "known_until": carrier.expires_at.filter(|_| lives).map(|at| at.to_string()),
+                "leases": shared.sharers,
+                "offered": shared.is_open,
+                "on_revoke": carrier.carries.map(OnRevoke::as_str),
+            })
+        });
+        let mut shown = self.shown(lease);
+        if let (Some(members), Some(shared)) = (shown.as_object_mut(), shared) {
+            members.insert("shared".to_owned(), shared);
+        }
+        Ok(shown)
+    }
+
     /// A lease as operators see it.
     fn shown(&self, lease: &LeaseView) -> Value {
         let now = self.foundation.leases.now();
@@ -261,6 +300,7 @@ impl App {
             "ended_at": time(lease.ended_at),
             "proof": lease.proof.map(Proof::as_str),
             "carrier": lease.carrier.map(|id| id.to_string()),
+            "carries": lease.carries.is_some(),
             "plugin": lease.plugin,
         })
     }
@@ -284,7 +324,11 @@ fn about(lease: &LeaseView) -> String {
 fn backend_of(scope: &Scope) -> &str {
     match scope {
         Scope::Backend(backend) | Scope::Role { backend, .. } => backend.as_str(),
-        Scope::Everything | Scope::Issuer(_) | Scope::Principal { .. } | Scope::Token { .. } => "",
+        Scope::Everything
+        | Scope::Issuer(_)
+        | Scope::Principal { .. }
+        | Scope::Token { .. }
+        | Scope::Carrier(_) => "",
     }
 }
 
@@ -358,6 +402,7 @@ fn row(tally: &Tally) -> Value {
         "probed": tally.probed,
         "probed_share": share,
         "forced": tally.forced,
+        "shared": tally.shared,
         "lateness": lateness,
         "irrevocable": irrevocable,
     })

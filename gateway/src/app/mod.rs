@@ -38,6 +38,7 @@ use crate::lease::{Boot, Reaper};
 use crate::line::Line;
 use crate::line::ask::Published;
 use crate::line::limits::Buckets;
+use crate::line::sharing::Turns;
 use crate::time::Ids;
 
 pub use operate::chain;
@@ -213,6 +214,8 @@ impl App {
                 .at(config.server.public_origin.as_str()),
             leases: foundation.leases.clone(),
             handles: foundation.handles.clone(),
+            kept: foundation.kept.clone(),
+            turns: Turns::default(),
             refusals: Buckets::new(refusals, SOURCES, foundation.clock.clone()),
             clock: foundation.clock.clone(),
             ids: Ids::default(),

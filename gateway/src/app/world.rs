@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use symbolon_core::id::IssuerAlias;
 use symbolon_core::policy::{
@@ -21,9 +23,10 @@ use super::foundation::Foundation;
 use super::plugins::{Admissions, Plugins};
 use crate::config::{self, Config};
 use crate::issuer::{self, Origins};
+use crate::lease::Carriage;
 use crate::line::ask::Public;
 use crate::line::authenticate::{Authenticator, KeySettings, KeySource, Keys, Standing, Way};
-use crate::line::credentials::{Role, Roles};
+use crate::line::credentials::{Role, Roles, Sharing};
 use crate::line::dispatch::Dispatcher;
 use crate::line::limits::{Buckets, Quota};
 use crate::line::{Documents, World};
@@ -116,11 +119,25 @@ fn roles(config: &Config) -> Roles {
                 ttl: role.ttl,
                 max_leases: role.max_leases,
                 config: role.settings.as_json().to_string(),
+                sharing: sharing(block, role, config.policies.ttl_max),
             };
             roles.roles.insert((backend.clone(), name.clone()), told);
         }
     }
     roles
+}
+
+/// How a role shares, if it does.
+fn sharing(block: &config::Backend, role: &config::Role, ttl_max: Duration) -> Option<Sharing> {
+    let on_revoke = role.shared?;
+    let of_backend = block.ttl_max.unwrap_or(role.ttl_max);
+    let plan = Carriage { on_revoke, ceiling: role.ttl_max.min(of_backend).min(ttl_max) };
+    let made_by = (&block.plugin, &block.egress, &block.credentials, &block.database, plan);
+    let told = (block.settings.as_json(), role.settings.as_json());
+    let digest = digest(&SHA256, format!("{made_by:?} {told:?}").as_bytes());
+    let mut configured = [0; 32];
+    configured.copy_from_slice(digest.as_ref());
+    Some(Sharing { plan, configured })
 }
 
 pub(super) fn quota(rate: config::Rate) -> Quota {

@@ -24,7 +24,9 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   symbolon lease ls
   symbolon lease ls --backend db --state revoking
-  symbolon lease ls --principal ci/repo:acme/pay --output json")]
+  symbolon lease ls --principal ci/repo:acme/pay --output json
+  symbolon lease ls --carrier 01JBX7K2M9P4QRSTVWXYZ01234
+  symbolon lease ls --damaged")]
     Ls(Box<LsArgs>),
     /// Show one lease
     #[command(after_help = "Examples:
@@ -113,6 +115,9 @@ struct Scope {
     /// Those of everyone an issuer vouches for
     #[arg(long, value_name = "ALIAS", group = "what")]
     issuer: Option<String>,
+    /// Those that share the credential of a lease
+    #[arg(long, value_name = "ID", group = "what", value_parser = LeaseId::parse)]
+    carrier: Option<LeaseId>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -122,6 +127,9 @@ pub(super) struct LsArgs {
     /// Only those in this state
     #[arg(long, value_parser = ["reserved", "active", "revoking", "revoked"])]
     state: Option<String>,
+    /// Records that could not be read and were set aside, instead of leases
+    #[arg(long, conflicts_with_all = ["what", "state"])]
+    damaged: bool,
     /// Most leases that are shown
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: usize,
@@ -166,12 +174,14 @@ impl Scope {
         });
         let principal = self.principal.as_ref().map(|who| format!("principal:{who}"));
         let issuer = self.issuer.as_ref().map(|alias| format!("issuer:{alias}"));
-        backend.or(prefix).or(principal).or(issuer)
+        let carrier = self.carrier.map(|id| format!("carrier:{id}"));
+        backend.or(prefix).or(principal).or(issuer).or(carrier)
     }
 }
 
 pub(super) async fn run(command: Command, form: Form) -> Result<(), Failure> {
     match command {
+        Command::Ls(args) if args.damaged => damaged(&args, form).await,
         Command::Ls(args) => list(&args, form).await,
         Command::Show { id, gateway } => {
             output::value(&gateway.get(&format!("/v1/leases/{id}")).await?, form, &[])
@@ -226,6 +236,21 @@ async fn list(args: &LsArgs, form: Form) -> Result<(), Failure> {
         }
         Form::Json => output::value(&json!({ "leases": leases, "next": after }), form, &[]),
     }
+}
+
+async fn damaged(args: &LsArgs, form: Form) -> Result<(), Failure> {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("limit", &args.limit.min(PAGE).to_string());
+    query.extend_pairs(args.after.map(|id| ("after", id.to_string())));
+    let page = args.gateway.get(&format!("/v1/leases:damaged?{}", query.finish())).await?;
+    if form == Form::Json {
+        return output::value(&page, form, &[]);
+    }
+    if let Some(next) = page.get("next").and_then(Value::as_str) {
+        output::note(&format!("there are more: --after {next}"));
+    }
+    let records = page.get("damaged").cloned().unwrap_or_default();
+    output::value(&records, form, &["id", "state", "bytes"])
 }
 
 fn page_of(args: &LsArgs, limit: usize, after: Option<&str>) -> String {
@@ -338,6 +363,11 @@ mod tests {
             (format!("revoke {id} --everything"), false),
             ("revoke --backend db --principal ci/a".to_owned(), false),
             ("revoke everything".to_owned(), false),
+            (format!("revoke --carrier {id}"), true),
+            (format!("ls --carrier {id}"), true),
+            ("ls --damaged --limit 5".to_owned(), true),
+            ("ls --damaged --backend db".to_owned(), false),
+            ("ls --damaged --state active".to_owned(), false),
             (format!("force {id}"), false),
             (format!("force {id} --reason gone"), true),
         ] {
@@ -354,7 +384,9 @@ mod tests {
                 backend: None,
                 principal: Some("ci/repo:acme/pay".to_owned()),
                 issuer: None,
+                carrier: None,
             },
+            damaged: false,
             state: Some("active".to_owned()),
             limit: 100,
             after: None,
@@ -371,7 +403,7 @@ mod tests {
     }
 
     fn no_scope() -> Scope {
-        Scope { prefix: None, backend: None, principal: None, issuer: None }
+        Scope { prefix: None, backend: None, principal: None, issuer: None, carrier: None }
     }
 
     #[test]

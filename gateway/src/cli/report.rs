@@ -39,7 +39,7 @@ pub(super) async fn run(command: Command, form: Form) -> Result<(), Failure> {
     }
 }
 
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "backend",
     "trigger",
     "ended",
@@ -54,6 +54,7 @@ const COLUMNS: [&str; 14] = [
     "late_p99",
     "late_max",
     "cannot_revoke",
+    "shared",
 ];
 
 fn for_eyes(report: &Value) -> Value {
@@ -89,6 +90,7 @@ fn row(row: &Value) -> Value {
         "late_p99": time("lateness", "p99"),
         "late_max": time("lateness", "max"),
         "cannot_revoke": cannot,
+        "shared": row["shared"],
     })
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use symbolon_core::lease::OnRevoke;
 
 use super::backends::{Settings, settings};
 use super::cursor::{Block, Value};
@@ -71,6 +72,8 @@ pub struct Role {
     pub max_leases: Option<u64>,
     /// What the plugin is told of the role.
     pub settings: Settings,
+    /// Whether its callers share one credential, and what becomes of that when one of them is revoked.
+    pub shared: Option<OnRevoke>,
 }
 
 impl Database {
@@ -159,6 +162,20 @@ impl Role {
             ttl_max,
             max_leases: block.optional("max_leases", quota),
             settings: settings(block),
+            shared: shared(block),
         })
     }
+}
+
+fn shared(block: &mut Block<'_>) -> Option<OnRevoke> {
+    const WAYS: &[(&str, OnRevoke)] =
+        &[("rotate", OnRevoke::Rotate), ("keep", OnRevoke::Keep), ("end", OnRevoke::End)];
+    let is_shared = block.or("shared", false, parse::boolean);
+    let on_revoke = block.optional("on_revoke", parse::one_of(WAYS));
+    if on_revoke.is_some() && !is_shared {
+        let problem = Problem::new("says what becomes of a shared credential, and none is shared")
+            .with_help("add `shared = true`, or leave it out");
+        block.fault_at("on_revoke", problem);
+    }
+    is_shared.then(|| on_revoke.unwrap_or(OnRevoke::Rotate))
 }

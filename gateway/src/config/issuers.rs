@@ -65,6 +65,11 @@ fn rules(block: &mut Block<'_>, audience: Option<&str>) -> Option<IssuerRules> {
     let audiences = listed(block, "audiences", parse::text);
     let audiences = audiences.or_else(|| audience.map(|one| vec![one.to_owned()]));
     let alias = IssuerAlias::parse(block.name());
+    if alias.as_ref().is_ok_and(|alias| *alias == IssuerAlias::of_gateway()) {
+        let problem = Problem::new("is the name under which the gateway itself holds leases")
+            .with_help("choose another name");
+        block.fault(problem);
+    }
     // Without a usable name there are still rules to read, for their faults.
     let placeholder = || IssuerAlias::parse("unnamed");
     let of = (alias.clone().or_else(|_| placeholder()).ok()?, issuer.clone().unwrap_or_default());

@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use symbolon_core::lease::OnRevoke;
+
 use super::*;
 
 const DOCUMENTATION: &str = include_str!("../../docs/configuration.md");
@@ -208,6 +210,7 @@ fn what_does_not_agree_is_refused() {
         (issuer("a", "https://i.example") + &issuer("b", "https://i.example"), "issuers.b.issuer: is registered already, as `a`"),
         (issuer("a", "https://gw.example.com/assertions"), "issuers.a.issuer: is the gateway itself"),
         (issuer("a", "https://gw.example.com/"), "issuers.a.issuer: is the gateway itself"),
+        (issuer("symbolon", "https://i.example"), "issuers.symbolon: is the name under which the gateway itself holds leases"),
         (issuer("gh", "https://token.actions.githubusercontent.com"), "issuers.gh.owners: strangers can get tokens of this issuer: `owners` must name the ids that are yours"),
         ("[issuers.a]\nissuer = \"spiffe\"\nkeys = { discovery = true }\n".to_owned(), "issuers.a.keys.discovery: needs the issuer to be a URL, which it is not: `spiffe` is not a URL"),
         (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ target = \"bao\" }}\n"), "backends.kv.credentials.target: there is no target `bao`"),
@@ -262,6 +265,12 @@ fn a_database_and_its_roles_have_the_documented_defaults() {
     assert_eq!([minutes("plain"), minutes("short"), minutes("long")], [(20, 30), (5, 5), (15, 30)]);
     let long = &backend.roles["long"];
     assert_eq!(long.max_leases, Some(3));
+    let shared = with(&format!(
+        "{DATABASE} }}\n[backends.db.roles.a]\nshared = true\n[backends.db.roles.b]\nshared = true\non_revoke = \"end\"\n[backends.db.roles.c]\nshared = false\n"
+    ));
+    let shared: Vec<_> =
+        shared.unwrap().backends["db"].roles.values().map(|role| role.shared).collect();
+    assert_eq!(shared, [Some(OnRevoke::Rotate), Some(OnRevoke::End), None]);
     assert_eq!(*long.settings.as_json(), serde_json::json!({ "member_of": "app" }));
     assert_eq!((backend.max_leases, config.limits.leases_per_principal), (None, 1000));
     let secrets: Vec<String> = config.secrets().into_iter().map(|(key, _)| key).collect();
@@ -324,6 +333,14 @@ fn what_is_wrong_with_a_database_or_role_is_named() {
         (
             role("max_leases = 0"),
             "backends.db.roles.r.max_leases: expected an integer from 1 to 100000000",
+        ),
+        (
+            role("on_revoke = \"end\""),
+            "backends.db.roles.r.on_revoke: says what becomes of a shared credential, and none is shared",
+        ),
+        (
+            role("shared = true\non_revoke = \"stop\""),
+            "backends.db.roles.r.on_revoke: expected one of `rotate`, `keep`, `end`",
         ),
         (role("config = 1"), "backends.db.roles.r.config: expected a table, found an integer"),
         (

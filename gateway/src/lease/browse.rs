@@ -106,7 +106,8 @@ impl Ledger {
             Scope::Everything
             | Scope::Role { .. }
             | Scope::Principal { .. }
-            | Scope::Token { .. } => Ok(namespace(place).key([prefix.as_slice(), &id].concat())),
+            | Scope::Token { .. }
+            | Scope::Carrier(_) => Ok(namespace(place).key([prefix.as_slice(), &id].concat())),
             Scope::Backend(_) | Scope::Issuer(_) => {
                 let known = match self.read(lease).await {
                     Ok(known) => known.and_then(|known| entry_of(&known.lease, place)),

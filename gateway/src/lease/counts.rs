@@ -104,7 +104,7 @@ impl Ledger {
         }
     }
 
-    async fn count(&self, whose: &Quota) -> Result<u64, LedgerError> {
+    pub(super) async fn count(&self, whose: &Quota) -> Result<u64, LedgerError> {
         let found = self.store.get(&quota(whose)).await?;
         let damaged = || StoreError::Record { doing: "read", cause: "it is no count".to_owned() };
         Ok(count_of(found.as_deref()).ok_or_else(damaged)?)

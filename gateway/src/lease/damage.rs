@@ -5,15 +5,46 @@
 //! do the counts stay as they are: a count that is one too high lets one less begin, one that is too
 //! low would let one more.
 
-use symbolon_core::id::{BackendName, LeaseId, RoleName};
+use symbolon_core::id::{BackendName, IssuerAlias, LeaseId, RoleName};
 use symbolon_core::lease::index::{self, Quota};
 
+use super::share::kept_as;
 use super::write::{quota, state};
-use super::{Ledger, LedgerError};
+use super::{After, Ledger, LedgerError};
+use crate::seal::kept;
 use crate::store::{Key, Namespace, Span, Transaction};
 
 /// Entries that are read at once.
 const PAGE: usize = 1000;
+
+/// Where a lease has entries.
+const PLACES: [Namespace; 5] = [
+    Namespace::LeaseDue,
+    Namespace::LeaseOwner,
+    Namespace::LeaseBackend,
+    Namespace::LeaseToken,
+    Namespace::LeaseCarrier,
+];
+
+/// A record that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// The lease.
+    pub id: LeaseId,
+    /// The state that its remains speak of; with none, its counts stay one too high.
+    pub state: Option<&'static str>,
+    /// How much is left of it.
+    pub bytes: usize,
+}
+
+/// One page of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedPage {
+    /// The records, in the order of their ids.
+    pub leases: Vec<Damaged>,
+    /// Behind which the next page begins.
+    pub next: Option<LeaseId>,
+}
 
 /// The states, and what a record has in it that is in one. A quote within a text is escaped, so that
 /// no text of a record holds these.
@@ -30,23 +61,41 @@ impl Ledger {
         let key = state(id);
         let Some(bytes) = self.store.get(&key).await? else { return Ok(()) };
         let write = Transaction::new().expect_equals(key.clone(), bytes.clone()).delete(key);
-        let mut write = uncount_state(write, &bytes);
-        let counts = state_of(&bytes).is_some_and(|state| state != "revoked");
-        for place in [
-            Namespace::LeaseDue,
-            Namespace::LeaseOwner,
-            Namespace::LeaseBackend,
-            Namespace::LeaseToken,
-        ] {
-            for entry in self.entries_of(Span::all(place), id).await? {
-                if counts {
-                    write = counts_of(&entry).into_iter().fold(write, |w, key| w.add(key, -1));
-                }
-                write = write.delete(entry);
-            }
+        // If it carried a credential, nobody is to get that any more.
+        kept::remove(&*self.store, &kept_as(id)).await?;
+        let mut entries = Vec::new();
+        for place in PLACES {
+            entries.extend(self.entries_of(Span::all(place), id).await?);
         }
+        let write = uncount_state(write, &bytes);
+        let write = match state_of(&bytes) {
+            Some(state) if state != "revoked" => {
+                counts_of(&entries).into_iter().fold(write, |write, key| write.add(key, -1))
+            }
+            Some(_) | None => write,
+        };
+        let write = entries.into_iter().fold(write, Transaction::delete);
         let aside = Namespace::LeaseDamaged.key(id.to_bytes());
         Ok(self.store.commit(write.put(aside, bytes)).await?)
+    }
+
+    /// Records that were set aside, the oldest first: at most `limit` of them, behind `after`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Store`].
+    pub async fn damaged(&self, after: After) -> Result<DamagedPage, LedgerError> {
+        let mut span = Span::all(Namespace::LeaseDamaged);
+        if let Some(lease) = after.lease {
+            span = span.after(&Namespace::LeaseDamaged.key(lease.to_bytes()));
+        }
+        let page = self.store.scan(span, after.limit.clamp(1, PAGE)).await?;
+        let shown = |(key, bytes): &(Key, Vec<u8>)| {
+            let id = index::lease_of(key.tail())?;
+            Some(Damaged { id, state: state_of(bytes), bytes: bytes.len() })
+        };
+        let leases: Vec<_> = page.entries.iter().filter_map(shown).collect();
+        let next = leases.last().map(|lease| lease.id).filter(|_| page.next.is_some());
+        Ok(DamagedPage { leases, next })
     }
 
     /// The entries of a lease in a part of an index, without its record.
@@ -80,15 +129,30 @@ fn uncount_state(write: Transaction, bytes: &[u8]) -> Transaction {
     }
 }
 
-/// The counts that a live lease with this entry stands in.
-fn counts_of(entry: &Key) -> Vec<Key> {
-    let prefix = entry.tail().get(..entry.tail().len().saturating_sub(16)).unwrap_or_default();
-    if entry.namespace() == Namespace::LeaseOwner {
-        return vec![Namespace::LeaseQuota.key([b"principal\0", prefix].concat())];
+/// The counts that a live lease with these entries stands in.
+fn counts_of(entries: &[Key]) -> Vec<Key> {
+    let is_in = |place: Namespace| entries.iter().any(|entry| entry.namespace() == place);
+    let of_gateway = index::issuer_prefix(&IssuerAlias::of_gateway());
+    let (shares, mut counts) = (is_in(Namespace::LeaseCarrier), Vec::new());
+    for entry in entries {
+        let prefix = entry.tail().get(..entry.tail().len().saturating_sub(16)).unwrap_or_default();
+        let of = |kind: &str| Namespace::LeaseQuota.key([kind.as_bytes(), &[0], prefix].concat());
+        let place = entry.namespace();
+        if place == Namespace::LeaseOwner && !prefix.starts_with(&of_gateway) {
+            counts.push(of("principal"));
+        }
+        if place == Namespace::LeaseCarrier {
+            counts.push(of("carrier"));
+        }
+        if place == Namespace::LeaseBackend && !shares {
+            counts.extend(of_role(prefix));
+        }
     }
-    if entry.namespace() != Namespace::LeaseBackend {
-        return Vec::new();
-    }
+    counts
+}
+
+/// The counts of the role and of the backend that an entry's prefix names.
+fn of_role(prefix: &[u8]) -> Vec<Key> {
     let mut names =
         prefix.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
     let backend = names.next().and_then(|name| BackendName::parse(name).ok());

@@ -4,7 +4,7 @@ use symbolon_core::error::Kind;
 use symbolon_core::id::LeaseId;
 use symbolon_core::lease::Illegal;
 
-use crate::seal::SealError;
+use crate::seal::{KeptError, SealError};
 use crate::store::StoreError;
 
 /// A refusal of the ledger.
@@ -25,6 +25,9 @@ pub enum LedgerError {
     /// It is not active, or an order to end it is under way.
     #[error("the lease is ending or over")]
     Ending,
+    /// It carries a credential that is not offered to newcomers any more, and is not renewed.
+    #[error("the shared credential is closed")]
+    Closed,
     /// Others changed it each time before we could.
     #[error("the lease changes too quickly")]
     Contended,
@@ -34,12 +37,21 @@ pub enum LedgerError {
     /// Nothing is issued until an operator has confirmed that this store is the living one.
     #[error("the ledger is held until an operator confirms it: {0}")]
     Held(super::Reason),
-    /// What a plugin needs for the revocation cannot be wrapped or unwrapped.
-    #[error("the seal does not take the revocation handle")]
+    /// What a plugin needs for the revocation, or a kept secret, cannot be wrapped or unwrapped.
+    #[error("the seal does not take the revocation handle or the kept secret")]
     Seal(#[from] SealError),
     /// The permit is not for something that has a lease.
     #[error("the permit is for nothing that has a lease")]
     NotLeasable,
+}
+
+impl From<KeptError> for LedgerError {
+    fn from(error: KeptError) -> Self {
+        match error {
+            KeptError::Store(cause) => Self::Store(cause),
+            KeptError::Seal(cause) => Self::Seal(cause),
+        }
+    }
 }
 
 impl LedgerError {
@@ -51,7 +63,7 @@ impl LedgerError {
             Self::Quota(_) => Kind::Exhausted,
             Self::Illegal(illegal) => illegal.kind(),
             Self::Unknown => Kind::Absent,
-            Self::Ending | Self::Contended => Kind::Conflict,
+            Self::Ending | Self::Closed | Self::Contended => Kind::Conflict,
             Self::Held(_) => Kind::Unavailable,
             Self::Damaged(_) | Self::NotLeasable => Kind::Internal,
             Self::Seal(cause) => cause.kind(),
@@ -67,6 +79,7 @@ impl LedgerError {
             Self::Illegal(illegal) => illegal.code(),
             Self::Unknown => "lease_unknown",
             Self::Ending => "lease_ending",
+            Self::Closed => "lease_closed",
             Self::Contended => "lease_contended",
             Self::Damaged(_) => "lease_damaged",
             Self::Held(_) => "ledger_held",

@@ -39,12 +39,19 @@ pub(super) struct Steady {
     clock: Arc<dyn Clock>,
     /// Wall-clock milliseconds at an elapsed time of zero.
     base: AtomicI64,
+    /// The elapsed time at which it was anchored first.
+    started: Duration,
 }
 
 impl Steady {
     pub(super) fn start(clock: Arc<dyn Clock>) -> Self {
-        let base = AtomicI64::new(base(&*clock));
-        Self { clock, base }
+        let (base, started) = (AtomicI64::new(base(&*clock)), clock.elapsed());
+        Self { clock, base, started }
+    }
+
+    /// When the ledger was opened, by the same clock.
+    pub(super) fn opened(&self) -> Timestamp {
+        Timestamp::from_millis(self.base.load(Ordering::Relaxed)).plus(self.started)
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -7,23 +7,24 @@ use std::time::Duration;
 use symbolon_core::ask::Resource;
 use symbolon_core::clock::{Clock, Timestamp};
 use symbolon_core::id::{BackendName, LeaseId, RoleName};
-use symbolon_core::lease::index::Quota;
-use symbolon_core::lease::{Cause, Issued, Lease, Phase, Reserved, SealedHandle, Terms};
+use symbolon_core::lease::{
+    Active, Cause, Issued, Lease, Phase, Reserved, SealedHandle, Share, Terms,
+};
 use symbolon_core::policy::Permit;
 use symbolon_core::principal::Identity;
 use tokio::sync::Notify;
 
 use super::hold::{Hold, Steady};
 use super::orders::Orders;
-use super::reservation::{Agreed, Limits, Reservation};
+use super::reservation::{Agreed, Limits, Reservation, limited};
 use super::view::LeaseView;
-use super::write::{Stored, change, quota, state};
+use super::write::{Stored, change, state};
 use super::{LedgerError, Watch};
-use crate::store::{Namespace, Store, StoreError, Transaction};
+use crate::store::{Store, StoreError, Transaction};
 use crate::time::Ids;
 
 /// How often a change is tried again that another one was quicker with.
-const TRIES: u32 = 8;
+pub(super) const TRIES: u32 = 8;
 
 /// What a ledger stands on.
 #[derive(Clone, Debug)]
@@ -69,6 +70,14 @@ impl<T: Into<Phase>> From<T> for Next {
     }
 }
 
+/// What becomes true together with an activation.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) write: Transaction,
+    /// The lease that is handed out, if it is not the activated one.
+    pub(super) shown: Option<Lease>,
+}
+
 impl Ledger {
     /// Opens the ledger. Reads orders under way and nothing else. `hold` says whether this store may
     /// act.
@@ -86,6 +95,11 @@ impl Ledger {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// When it was opened, by its own time.
+    pub(super) fn opened(&self) -> Timestamp {
+        self.clock.opened()
     }
 
     /// Whether and why nothing is issued or revoked.
@@ -125,7 +139,7 @@ impl Ledger {
             maker: agreed.maker.clone(),
             recovery: agreed.recovery,
             token: permit.principal().proof().family(),
-            carrier: None,
+            share: Share::Alone,
             reserved_at: now,
             issue_by: now.plus(agreed.issue_within),
             ends_by: now.plus(permit.ttl_ceiling()),
@@ -139,18 +153,28 @@ impl Ledger {
         ttl: Duration,
         limits: Limits,
     ) -> Result<Reservation, LedgerError> {
+        self.reserve_for(None, make, ttl, limits).await
+    }
+
+    /// The same for `asker`, where it is not the owner whose limit must leave room.
+    pub(super) async fn reserve_for(
+        &self,
+        asker: Option<&Identity>,
+        make: impl FnOnce(Timestamp) -> Terms,
+        ttl: Duration,
+        limits: Limits,
+    ) -> Result<Reservation, LedgerError> {
         self.hold.check()?;
         // An order that is given now waits until this is written down, or was given before it.
         let _entering = self.orders.gate.read().await;
         let now = self.now();
         self.orders.reserved(now);
         let stored = Stored::new(Lease::begin(Reserved::new(make(now))))?;
-        let write = limited(change(None, Some(&stored)), stored.lease.terms(), limits);
-        match self.store.commit(write).await {
-            Ok(()) => Ok(Reservation { stored, ttl }),
-            Err(StoreError::Conflict(key)) => Err(over_quota(key.namespace(), key.tail())),
-            Err(error) => Err(error.into()),
-        }
+        let terms = stored.lease.terms();
+        let write = change(None, Some(&stored));
+        let write = limited(write, asker.unwrap_or(&terms.owner), terms, limits);
+        self.store.commit(write).await.map_err(LedgerError::of_quota)?;
+        Ok(Reservation { stored, ttl })
     }
 
     /// What was reserved was issued. Durable when this returns. Not cancel-safe.
@@ -162,44 +186,77 @@ impl Ledger {
         reservation: Reservation,
         issued: Issued,
     ) -> Result<LeaseView, LedgerError> {
+        self.activate_with(reservation, issued, |_, _| Ok(Beside::default())).await
+    }
+
+    /// The same, with what `beside` says of it in the same transaction.
+    pub(super) async fn activate_with(
+        &self,
+        reservation: Reservation,
+        issued: Issued,
+        beside: impl FnOnce(&Active, Timestamp) -> Result<Beside, LedgerError>,
+    ) -> Result<LeaseView, LedgerError> {
         let before = reservation.stored;
         let (id, now) = (before.lease.terms().id, self.now());
         let (revision, phase) = before.lease.clone().into_parts();
         let Phase::Reserved(reserved) = phase else { return Err(LedgerError::Ending) };
-        let (next, illegal) = match reserved.activate(issued.clone(), now) {
-            Ok(active) => (Phase::from(active), None),
-            Err((reserved, illegal)) => {
-                let issued = Some(issued.clone());
-                (reserved.condemn(issued, Cause::Condemned, now).into(), Some(illegal))
+        let activated = match reserved.clone().activate(issued.clone(), now) {
+            Ok(active) => beside(&active, now).map(|beside| (active, beside)),
+            Err((_, illegal)) => Err(illegal.into()),
+        };
+        let (next, beside, refused) = match activated {
+            Ok((active, beside)) => (Phase::from(active), beside, None),
+            Err(error) => {
+                let condemned = reserved.condemn(Some(issued.clone()), Cause::Condemned, now);
+                (condemned.into(), Beside::default(), Some(error))
             }
         };
         let after = Stored::new(Lease::following(revision, next))?;
-        let written = match self.commit(&before, Some(&after)).await {
-            Ok(()) => Ok(self.view(&after.lease)),
+        let write = change(Some(&before), Some(&after)).and(beside.write);
+        let written = match self.store.commit(write).await {
+            Ok(()) => Ok(self.view(beside.shown.as_ref().unwrap_or(&after.lease))),
             Err(error) => Err(self.not_activated(id, issued, error).await),
         };
-        if illegal.is_some() {
+        if refused.is_some() {
             self.wake();
         }
-        illegal.map_or(written, |illegal| Err(illegal.into()))
+        refused.map_or(written, Err)
     }
 
     /// What was issued cannot be handed out: somebody ends it already and does not know by what it is
     /// found, or the store left open whether it took the activation.
-    async fn not_activated(&self, id: LeaseId, issued: Issued, error: LedgerError) -> LedgerError {
+    async fn not_activated(&self, id: LeaseId, issued: Issued, error: StoreError) -> LedgerError {
+        self.end_issued(id, issued).await;
+        let error = LedgerError::of_quota(error);
+        if matches!(error, LedgerError::Contended) { LedgerError::Ending } else { error }
+    }
+
+    /// What was reserved was issued, and is of no use: it is ended.
+    pub async fn discard(&self, reservation: Reservation, issued: Issued) {
+        self.end_issued(reservation.id(), issued).await;
+    }
+
+    async fn end_issued(&self, id: LeaseId, issued: Issued) {
         let now = self.now();
         let ended = self.alter(id, |phase| match phase {
             Phase::Reserved(reserved) => {
                 Ok(reserved.condemn(Some(issued.clone()), Cause::Condemned, now).into())
             }
-            Phase::Active(active) => Ok(active.revoke(Cause::Condemned, now).into()),
             Phase::Revoking(revoking) => Ok(revoking.learned(issued.clone()).into()),
-            Phase::Revoked(_) => Ok(Next::Same),
+            Phase::Active(_) | Phase::Revoked(_) => Ok(Next::Same),
         });
-        let ended = ended.await;
+        let ended = match ended.await {
+            Ok(stored) if matches!(stored.lease.phase(), Phase::Active(_)) => {
+                self.begin_end(id, Cause::Condemned).await.map(|_| stored)
+            }
+            ended => ended,
+        };
         self.wake();
         match ended {
             Ok(stored) if !stored.lease.is_live() => {
+                if let Err(error) = self.forget_secret(stored.lease.terms()).await {
+                    tracing::error!(lease = %id, code = error.code(), "its secret stays where it is");
+                }
                 tracing::error!(lease = %id, "was issued after it was over: it must be ended by hand or by `symbolon backend reconcile`");
             }
             Ok(_) => {}
@@ -207,8 +264,6 @@ impl Ledger {
                 tracing::warn!(lease = %id, code = error.code(), "what was issued is left to the reaper");
             }
         }
-        let is_ending = matches!(error, LedgerError::Store(StoreError::Conflict(_)));
-        if is_ending { LedgerError::Ending } else { error }
     }
 
     /// Nothing usable came of a reservation. `acted` if the backend may have issued all the same:
@@ -250,7 +305,8 @@ impl Ledger {
     /// [`LedgerError::Unknown`] for one that is not there and for one that is somebody else's.
     pub async fn find_of(&self, owner: &Identity, id: LeaseId) -> Result<LeaseView, LedgerError> {
         let found = self.find(id).await?;
-        found.filter(|lease| lease.owner == *owner).ok_or(LedgerError::Unknown)
+        let is_owners = |lease: &LeaseView| lease.owner == *owner && lease.carries.is_none();
+        found.filter(is_owners).ok_or(LedgerError::Unknown)
     }
 
     /// Whether a lease may be extended now, and by which handle. Asked before the backend is.
@@ -264,6 +320,7 @@ impl Ledger {
         match stored.lease.phase() {
             Phase::Active(active) if !ordered => {
                 active.may_renew(self.now())?;
+                self.may_renew_shared(active.terms()).await?;
                 Ok((active.terms().clone(), active.handle().clone()))
             }
             Phase::Active(_) | Phase::Reserved(_) | Phase::Revoking(_) | Phase::Revoked(_) => {
@@ -272,21 +329,44 @@ impl Ledger {
         }
     }
 
-    /// The backend has extended a lease until `until`. Durable when this returns.
+    /// The backend has extended a lease until `until`; or, for one that shares, its carrier lasts that
+    /// long or is all there is. Durable when this returns.
     ///
     /// # Errors
-    /// [`LedgerError::Ending`] if it began to end meanwhile, [`LedgerError::Illegal`].
+    /// [`LedgerError::Ending`] if it began to end meanwhile, [`LedgerError::Closed`] if it carries a
+    /// credential that is not offered any more, [`LedgerError::Illegal`].
     pub async fn renewed(&self, id: LeaseId, until: Timestamp) -> Result<LeaseView, LedgerError> {
-        let now = self.now();
-        let renewed = self.alter(id, |phase| match phase {
-            Phase::Active(active) if self.orders.covers(active.terms()) => Err(LedgerError::Ending),
-            Phase::Active(active) => match active.renew(until, now) {
-                Ok(active) => Ok(active.into()),
-                Err((_, illegal)) => Err(illegal.into()),
-            },
-            Phase::Reserved(_) | Phase::Revoking(_) | Phase::Revoked(_) => Err(LedgerError::Ending),
-        });
-        Ok(self.view(&renewed.await?.lease))
+        for _ in 0..TRIES {
+            let before = self.read(id).await?.ok_or(LedgerError::Unknown)?;
+            let (revision, phase) = before.lease.clone().into_parts();
+            let Phase::Active(active) = phase else { return Err(LedgerError::Ending) };
+            if self.orders.covers(active.terms()) {
+                return Err(LedgerError::Ending);
+            }
+            let (active, write) = self.renewal(active, until).await?;
+            let after = Stored::new(Lease::following(revision, active))?;
+            match self.store.commit(change(Some(&before), Some(&after)).and(write)).await {
+                Err(StoreError::Conflict(_)) => {}
+                settled => return settled.map(|()| self.view(&after.lease)).map_err(Into::into),
+            }
+        }
+        Err(LedgerError::Contended)
+    }
+
+    /// The renewed lease, and what has to hold beside.
+    async fn renewal(
+        &self,
+        active: Active,
+        until: Timestamp,
+    ) -> Result<(Active, Transaction), LedgerError> {
+        match active.terms().share {
+            Share::Alone => {
+                let renewed = active.renew(until, self.now()).map_err(|(_, illegal)| illegal)?;
+                Ok((renewed, Transaction::new()))
+            }
+            Share::Carries(_) => self.renewal_of_carrier(active, until).await,
+            Share::Of(carrier) => self.renewal_of_sharer(active, (carrier, until)).await,
+        }
     }
 
     /// Writes down that a lease ends. Durable when this returns; the reaper does the rest. What is
@@ -306,6 +386,10 @@ impl Ledger {
     /// [`LedgerError::Ending`] if it is not being ended, [`LedgerError::Unknown`].
     pub async fn force(&self, id: LeaseId) -> Result<LeaseView, LedgerError> {
         let now = self.now();
+        let found = self.read(id).await?.ok_or(LedgerError::Unknown)?;
+        if let Phase::Revoking(revoking) = found.lease.phase() {
+            self.forget_secret(revoking.terms()).await?;
+        }
         let forced = self.alter(id, |phase| match phase {
             Phase::Revoking(revoking) => Ok(revoking.force(now).into()),
             Phase::Reserved(_) | Phase::Active(_) | Phase::Revoked(_) => Err(LedgerError::Ending),
@@ -315,24 +399,19 @@ impl Ledger {
         Ok(self.view(&stored.lease))
     }
 
-    /// Begins the end of a lease; says whether it was not ending before.
+    /// Begins the end of a lease, and of what ends with it; says whether it was not ending before.
     pub(super) async fn begin_end(&self, id: LeaseId, cause: Cause) -> Result<bool, LedgerError> {
-        let now = self.now();
-        let mut began = false;
-        self.alter(id, |phase| {
-            began = true;
-            match phase {
-                Phase::Reserved(reserved) => Ok(reserved.condemn(None, cause, now).into()),
-                Phase::Active(active) => Ok(active.revoke(cause, now).into()),
-                Phase::Revoking(_) | Phase::Revoked(_) => {
-                    began = false;
-                    Ok(Next::Same)
+        for _ in 0..TRIES {
+            let before = self.read(id).await?.ok_or(LedgerError::Unknown)?;
+            match self.try_end(&before, cause).await {
+                Err(LedgerError::Store(StoreError::Conflict(_))) => {}
+                settled => {
+                    self.wake();
+                    return settled;
                 }
             }
-        })
-        .await?;
-        self.wake();
-        Ok(began)
+        }
+        Err(LedgerError::Contended)
     }
 
     /// Reads a lease, makes the next state of it, and writes that if nobody else was quicker;
@@ -398,28 +477,4 @@ fn leasable(resource: &Resource) -> Option<(BackendName, RoleName)> {
         | Resource::Leases
         | Resource::Gateway => None,
     }
-}
-
-fn limited(write: Transaction, terms: &Terms, limits: Limits) -> Transaction {
-    let owner = Quota::Principal(terms.owner.clone());
-    let role = Quota::Role(terms.backend.clone(), terms.role.clone());
-    let backend = Quota::Backend(terms.backend.clone());
-    let all = [(owner, limits.principal), (role, limits.role), (backend, limits.backend)];
-    let limit = |write: Transaction, (whose, limit): (Quota, Option<u64>)| match limit {
-        Some(limit) => write.expect_below(quota(&whose), limit),
-        None => write,
-    };
-    all.into_iter().fold(write, limit)
-}
-
-/// Which expectation of a reservation did not hold.
-fn over_quota(namespace: Namespace, tail: &[u8]) -> LedgerError {
-    if namespace != Namespace::LeaseQuota {
-        // An id that was drawn twice.
-        return LedgerError::Contended;
-    }
-    let kind = tail.split(|byte| *byte == 0).next().unwrap_or_default();
-    let known = ["principal", "role", "backend"];
-    let found = known.into_iter().find(|name| name.as_bytes() == kind);
-    LedgerError::Quota(found.unwrap_or("gateway"))
 }

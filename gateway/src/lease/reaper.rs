@@ -12,9 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use symbolon_core::clock::Timestamp;
 use symbolon_core::id::{BackendName, LeaseId};
-use symbolon_core::lease::{Cause, Confirmed, Evidence, Lease, Phase, Revoking, index};
+use symbolon_core::lease::index::{self, Queue};
+use symbolon_core::lease::{Cause, Confirmed, Evidence, Lease, Phase, Revoking, Share};
 use tokio::sync::Mutex as Turn;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +31,10 @@ use crate::store::{Key, Namespace, Span, StoreError, Transaction};
 /// Longest time between two looks at the index, in case nobody wakes the reaper: a clock that was
 /// moved, an entry that another node wrote.
 const LONGEST_NAP: Duration = Duration::from_secs(1);
+
+/// Leases that share which are looked at in one go, and written down at once.
+const PAGE: usize = 500;
+const SIDE_BY_SIDE: usize = 64;
 
 /// Ends what is due. See the module.
 #[derive(Debug)]
@@ -151,14 +157,21 @@ impl Reaper {
         let mut seen = BTreeSet::new();
         let mut from = None;
         while let Some(first) = self.first_due(from).await? {
-            let Some((backend, due)) = index::due_of(first.tail()) else {
+            let Some((queue, due)) = index::due_of(first.tail()) else {
                 from = Some(first.clone());
                 self.mend(first).await?;
                 continue;
             };
-            nap = nap.min(self.visit(&backend, due).await?);
-            from = Some(Namespace::LeaseDue.key(index::behind(&backend)));
-            seen.insert(backend);
+            from = Some(Namespace::LeaseDue.key(queue.behind()));
+            let next = match queue {
+                Queue::Ledger => self.end_sharers(due).await?,
+                Queue::Backend(backend) => {
+                    let next = self.visit(&backend, due).await?;
+                    seen.insert(backend);
+                    next
+                }
+            };
+            nap = nap.min(next);
         }
         self.drop_idle(&seen);
         Ok(nap)
@@ -170,6 +183,39 @@ impl Reaper {
         let span = from.map_or(span.clone(), |key| span.after(&key));
         let page = self.ledger.store.scan(span, 1).await?;
         Ok(page.entries.into_iter().next().map(|(key, _)| key))
+    }
+
+    /// Leases that share a credential end without anybody being asked, whatever their backends do: as
+    /// many at once as share the store's flushes. Answers when it is worth another look.
+    async fn end_sharers(&self, due: Timestamp) -> Result<Duration, LedgerError> {
+        let now = self.ledger.now();
+        if due > now {
+            return Ok(due.since(now));
+        }
+        let span = Span::with_prefix(Namespace::LeaseDue, Queue::Ledger.prefix());
+        let until = Queue::Ledger.bound(now.plus(Duration::from_millis(1)));
+        let page = self.ledger.store.scan(span.before(until), PAGE).await?;
+        let is_last = page.next.is_none();
+        let of = |(key, _): (Key, Vec<u8>)| Some((index::lease_of(key.tail())?, key));
+        let due: Vec<_> = page.entries.into_iter().filter_map(of).collect();
+        let endings = due.into_iter().map(|(lease, entry)| self.end_sharer(lease, entry));
+        let mut endings = futures_util::stream::iter(endings).buffer_unordered(SIDE_BY_SIDE);
+        let mut went_well = true;
+        while let Some(ended) = endings.next().await {
+            went_well &= ended;
+        }
+        Ok(if went_well && !is_last { Duration::ZERO } else { LONGEST_NAP })
+    }
+
+    async fn end_sharer(&self, lease: LeaseId, entry: Key) -> bool {
+        match self.end(lease, entry).await {
+            Ok(_) => true,
+            Err(error) => {
+                let code = error.code();
+                tracing::warn!(%lease, code, "the end of a lease that shares is put off");
+                false
+            }
+        }
     }
 
     /// A backend whose first lease is due at `due`. Answers when it is worth another look.
@@ -197,7 +243,7 @@ impl Reaper {
             self.with_lane(backend, |lane| (lane.room(elapsed), lane.passed_over()));
         let wanted = if room == 0 { 1 } else { room.saturating_add(passed_over) };
         let span = Span::with_prefix(Namespace::LeaseDue, index::backend_prefix(backend));
-        let until = index::due_bound(backend, now.plus(Duration::from_millis(1)));
+        let until = Queue::Backend(backend.clone()).bound(now.plus(Duration::from_millis(1)));
         let page = self.ledger.store.scan(span.before(until), wanted).await?;
         let due = |(key, _): &(Key, Vec<u8>)| index::due_of(key.tail()).map(|(_, due)| due);
         let oldest = page.entries.first().and_then(due);
@@ -248,7 +294,10 @@ impl Reaper {
         let revoking = match phase {
             Phase::Revoking(revoking) => return Ok(Some((before, revoking))),
             Phase::Reserved(reserved) => reserved.condemn(None, Cause::LostAnswer, now),
-            Phase::Active(active) => active.revoke(Cause::Expired, now),
+            Phase::Active(active) if active.terms().share == Share::Alone => {
+                active.revoke(Cause::Expired, now)
+            }
+            Phase::Active(_) => return self.end_shared(&before).await,
             Phase::Revoked(_) => {
                 self.ledger.commit(&before, None).await?;
                 return Ok(None);
@@ -266,9 +315,28 @@ impl Reaper {
         }
     }
 
+    /// What is shared ends with more than itself; what that leaves to be done is found by the next
+    /// sweep.
+    async fn end_shared(&self, before: &Stored) -> Result<Option<(Stored, Revoking)>, LedgerError> {
+        match self.ledger.try_end(before, Cause::Expired).await {
+            Ok(_) => {
+                kill::reach(Point::AfterDue);
+                self.ledger.wake();
+                Ok(None)
+            }
+            // Renewed or left at this very moment.
+            Err(LedgerError::Store(StoreError::Conflict(_))) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn attempt(&self, stored: Stored, revoking: Revoking) -> Result<Settled, LedgerError> {
         let (terms, asked_at) = (stored.lease.terms(), self.ledger.now());
-        let asked = if revoking.is_reachable() && terms.carrier.is_none() {
+        let revoking = revoking.since_start(self.ledger.opened());
+        if self.ledger.forget_secret(terms).await? {
+            kill::reach(Point::AfterForgotten);
+        }
+        let asked = if revoking.is_reachable() && terms.carrier().is_none() {
             let ending = Ending { terms, handle: revoking.handle() };
             let ended = self.ends.end(ending).await;
             let outcome = ended.as_ref().map_or_else(EndError::outcome, |_| "ended");

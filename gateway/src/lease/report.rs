@@ -38,6 +38,9 @@ pub struct Tally {
     pub forced: u64,
     /// For expired leases: from their end to the backend's word.
     pub lateness: Durations,
+    /// Those that shared a credential: the gateway's decision was its end, and the credential goes on
+    /// with its carrier, whose own end is counted as any other.
+    pub shared: u64,
     /// What could not be revoked: how many, and the longest life that one had left.
     pub irrevocable: Option<(u64, Duration)>,
 }
@@ -146,6 +149,7 @@ impl Report {
         let took = revoked.revoked_at().since(revoked.since());
         match revoked.proof() {
             Proof::NeverIssued => {}
+            Proof::Shared => tally.shared = tally.shared.saturating_add(1),
             Proof::RanOut => tally.cannot_end(took),
             Proof::Forced => {
                 tally.forced = tally.forced.saturating_add(1);
@@ -186,7 +190,7 @@ mod tests {
     use symbolon_core::id::{IssuerAlias, PluginName, RoleName};
     use symbolon_core::lease::survival::Quantile;
     use symbolon_core::lease::{
-        Confirmed, Issued, Maker, Recovery, Reserved, Scope, SealedHandle, Terms,
+        Confirmed, Issued, Maker, Recovery, Reserved, Scope, SealedHandle, Share, Terms,
     };
     use symbolon_core::principal::Identity;
 
@@ -218,7 +222,7 @@ mod tests {
             },
             recovery: Recovery::Named,
             token: [0; 32],
-            carrier: None,
+            share: Share::Alone,
             reserved_at: at(0),
             issue_by: at(30),
             ends_by: at(3600),

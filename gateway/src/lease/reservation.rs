@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use symbolon_core::id::LeaseId;
+use symbolon_core::lease::index::Quota;
 use symbolon_core::lease::{Maker, Recovery, Terms};
+use symbolon_core::principal::Identity;
 
-use super::write::Stored;
+use super::LedgerError;
+use super::write::{Stored, quota};
+use crate::store::{Namespace, StoreError, Transaction};
 
 /// What decides about a lease beside its permit: where it will be issued, and how many there may be.
 #[derive(Clone, Debug)]
@@ -61,4 +65,44 @@ impl Reservation {
     pub fn terms(&self) -> &Terms {
         self.stored.lease.terms()
     }
+}
+
+/// Within the limits of who asks, of the role and of the backend.
+pub(super) fn limited(
+    write: Transaction,
+    asker: &Identity,
+    terms: &Terms,
+    limits: Limits,
+) -> Transaction {
+    let owner = Quota::Principal(asker.clone());
+    let role = Quota::Role(terms.backend.clone(), terms.role.clone());
+    let backend = Quota::Backend(terms.backend.clone());
+    let all = [(owner, limits.principal), (role, limits.role), (backend, limits.backend)];
+    let limit = |write: Transaction, (whose, limit): (Quota, Option<u64>)| match limit {
+        Some(limit) => write.expect_below(quota(&whose), limit),
+        None => write,
+    };
+    all.into_iter().fold(write, limit)
+}
+
+impl LedgerError {
+    /// An expectation that did not hold: a quota, or something that changed meanwhile.
+    pub(super) fn of_quota(error: StoreError) -> Self {
+        if let StoreError::Conflict(key) = &error {
+            return over_quota(key.namespace(), key.tail());
+        }
+        error.into()
+    }
+}
+
+/// Which expectation of a reservation did not hold.
+fn over_quota(namespace: Namespace, tail: &[u8]) -> LedgerError {
+    if namespace != Namespace::LeaseQuota {
+        // An id that was drawn twice, or what is shared is not as it was.
+        return LedgerError::Contended;
+    }
+    let kind = tail.split(|byte| *byte == 0).next().unwrap_or_default();
+    let known = ["principal", "role", "backend"];
+    let found = known.into_iter().find(|name| name.as_bytes() == kind);
+    LedgerError::Quota(found.unwrap_or("gateway"))
 }

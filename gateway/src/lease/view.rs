@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use symbolon_core::clock::Timestamp;
 use symbolon_core::id::{BackendName, LeaseId, RoleName};
-use symbolon_core::lease::{Lease, Phase, Proof};
+use symbolon_core::lease::{Lease, OnRevoke, Phase, Proof};
 use symbolon_core::principal::Identity;
 
 /// What can be seen of a lease.
@@ -48,6 +48,8 @@ pub struct LeaseView {
     pub next_attempt_at: Option<Timestamp>,
     /// The lease whose credential it shares.
     pub carrier: Option<LeaseId>,
+    /// Whether it carries a credential that others share, and what a revocation makes of that.
+    pub carries: Option<OnRevoke>,
     /// Which component made it.
     pub plugin: String,
 }
@@ -126,7 +128,8 @@ impl LeaseView {
             proof: None,
             attempts: 0,
             next_attempt_at: None,
-            carrier: terms.carrier,
+            carrier: terms.carrier(),
+            carries: terms.carries(),
             plugin: format!("{}@{}", terms.maker.plugin, terms.maker.version),
         }
     }

@@ -43,6 +43,7 @@ pub(super) const fn namespace(place: Place) -> Namespace {
         Place::Owner => Namespace::LeaseOwner,
         Place::Backend => Namespace::LeaseBackend,
         Place::Token => Namespace::LeaseToken,
+        Place::Carrier => Namespace::LeaseCarrier,
         Place::Quota => Namespace::LeaseQuota,
     }
 }
@@ -54,8 +55,7 @@ pub(super) fn state(id: LeaseId) -> Key {
 
 /// The entry of a lease in the due index.
 pub(super) fn due_entry(lease: &Lease) -> Key {
-    let terms = lease.terms();
-    Namespace::LeaseDue.key(index::due_key(&terms.backend, lease.due_at(), terms.id))
+    Namespace::LeaseDue.key(index::due_entry(lease))
 }
 
 /// The key of a count.

@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use symbolon_core::ask::{Action, Ask, Resource};
 use symbolon_core::id::{BackendName, LeaseId, RoleName};
 use symbolon_core::lease::{self, Cause, Evidence, Maker, Recovery, Terms};
 use symbolon_core::policy::Permit;
+use symbolon_core::principal::Identity;
 use symbolon_core::secret::Secret;
 use symbolon_host::answer::{CredentialState, Fields, IssueRequest, Issued, Metadata, Reference};
 use symbolon_host::fault::FaultKind;
@@ -21,10 +23,12 @@ use symbolon_host::{CallContext, CallError, Generation, answer, manifest};
 
 use super::ask::Page;
 use super::dispatch::{Delivery, Granted, Undelivered, log};
+use super::sharing::Shared;
 use super::{Known, Line, LineError, World};
 use crate::kill::{self, Point};
 use crate::lease::{
-    After, Agreed, BoxFuture, EndError, Ended, Ending, Ends, LeaseView, LedgerError, Limits,
+    After, Agreed, BoxFuture, Carriage, EndError, Ended, Ending, Ends, LeaseView, LedgerError,
+    Limits, Newcomer, Reservation, Settings,
 };
 
 /// How long the ending of one credential may take.
@@ -48,10 +52,33 @@ pub struct Roles {
 pub struct Role {
     /// Lease duration for who asks for none.
     pub ttl: Duration,
-    /// Most live leases.
+    /// Most live leases; of a role that shares, most credentials.
     pub max_leases: Option<u64>,
     /// What the plugin is told, as JSON.
     pub config: String,
+    /// Whether its callers share one credential, and how.
+    pub sharing: Option<Sharing>,
+}
+
+/// How a role shares.
+#[derive(Clone, Copy, Debug)]
+pub struct Sharing {
+    /// What the operator says of its credentials.
+    pub plan: Carriage,
+    /// Digest of everything that the configuration says of the role and its backend.
+    pub configured: [u8; 32],
+}
+
+impl Sharing {
+    /// What tells credentials that were made alike.
+    fn settings(&self, generation: &Generation) -> Settings {
+        let mut context = Context::new(&SHA256);
+        context.update(&self.configured);
+        context.update(generation.digest().to_string().as_bytes());
+        let mut settings = [0; 32];
+        settings.copy_from_slice(context.finish().as_ref());
+        Settings(settings)
+    }
 }
 
 /// A credential and its lease.
@@ -99,7 +126,7 @@ fn empty() -> String {
 }
 
 impl Line {
-    /// Issues a credential: reserve, call, activate.
+    /// Issues a credential: reserve, call, activate. Or shares one.
     pub(super) async fn issue(
         &self,
         world: &World,
@@ -118,29 +145,20 @@ impl Line {
             issue_within: context.deadline.saturating_sub(self.clock.elapsed()),
             limits: world.roles.limits(backend, role),
         };
+        if let Some(sharing) = &role.sharing {
+            let recovery = recovery(&generation, sharing.plan.ceiling);
+            let agreed = Agreed { recovery, ..agreed };
+            let newcomer = Newcomer::new(permit, agreed, sharing.settings(&generation))?;
+            let (generation, plan) = (&*generation, sharing.plan);
+            let shared = Shared { world, generation, role, plan, newcomer };
+            return Box::pin(self.share(&shared, context)).await;
+        }
         kill::reach(Point::BeforeReserve);
         let reservation = self.leases.reserve(permit, &agreed).await?;
         kill::reach(Point::AfterReserve);
-        let identity = permit.principal().identity();
-        let request = IssueRequest {
-            reservation: reservation.id(),
-            role: answer::Role { name: name.to_string(), config: role.config.clone() },
-            ttl: reservation.ttl(),
-            principal: (identity.issuer.to_string(), identity.subject.clone()),
-            materials: Vec::new(),
-            metadata: Vec::new(),
-        };
-        let issued = Box::pin(generation.issue(context, &request)).await;
-        kill::reach(Point::AfterIssue);
-        let issued = match issued {
-            Ok(issued) => issued,
-            Err(error) => {
-                self.leases.fail(reservation, error.may_have_acted()).await;
-                let error = Undelivered::Call(error);
-                log(context, backend.as_str(), &error);
-                return Err(error.into());
-            }
-        };
+        let for_whom = (role, permit.principal().identity());
+        let called = self.call_to_issue(&generation, reservation, for_whom, context).await;
+        let (reservation, issued) = called?;
         let recorded = self.recorded(reservation.terms(), &issued)?;
         let lease = self.leases.activate(reservation, recorded).await?;
         kill::reach(Point::AfterActivate);
@@ -149,12 +167,47 @@ impl Line {
         Ok(Granted::new(Delivery::Credential(credential), &generation))
     }
 
+    /// Has the component issue what is reserved. If it does not, the reservation has failed.
+    pub(super) async fn call_to_issue(
+        &self,
+        generation: &Generation,
+        reservation: Reservation,
+        (role, principal): (&Role, &Identity),
+        context: &CallContext,
+    ) -> Result<(Reservation, Issued), LineError> {
+        let terms = reservation.terms();
+        let request = IssueRequest {
+            reservation: reservation.id(),
+            role: answer::Role { name: terms.role.to_string(), config: role.config.clone() },
+            ttl: reservation.ttl(),
+            principal: (principal.issuer.to_string(), principal.subject.clone()),
+            materials: Vec::new(),
+            metadata: Vec::new(),
+        };
+        let backend = terms.backend.clone();
+        let issued = Box::pin(generation.issue(context, &request)).await;
+        kill::reach(Point::AfterIssue);
+        match issued {
+            Ok(issued) => Ok((reservation, issued)),
+            Err(error) => {
+                self.leases.fail(reservation, error.may_have_acted()).await;
+                let error = Undelivered::Call(error);
+                log(context, backend.as_str(), &error);
+                Err(error.into())
+            }
+        }
+    }
+
     /// What the ledger keeps of an answer. If the handle cannot be wrapped, the reservation is dropped
     /// and found by the reaper.
     ///
     /// A time that was asked for in full begins when the backend is asked, which is after the permit
     /// was given: the lease ends with the permit.
-    fn recorded(&self, terms: &Terms, issued: &Issued) -> Result<lease::Issued, LineError> {
+    pub(super) fn recorded(
+        &self,
+        terms: &Terms,
+        issued: &Issued,
+    ) -> Result<lease::Issued, LineError> {
         let handle = self.handles.wrap(terms.id, &issued.handle).map_err(LedgerError::from)?;
         Ok(lease::Issued {
             handle,
@@ -236,6 +289,22 @@ impl Line {
     /// # Errors
     /// [`LineError`]; the lease is then as it was, or ending.
     pub async fn renew_for(
+        &self,
+        world: &World,
+        lease: LeaseView,
+        ttl: Duration,
+        context: &CallContext,
+    ) -> Result<LeaseView, LineError> {
+        let Some(carrier) = lease.carrier else {
+            return self.renew_own(world, lease, ttl, context).await;
+        };
+        let (terms, _) = self.leases.renewable(lease.id).await?;
+        let until = self.leases.now().plus(ttl).min(terms.ends_by);
+        self.renew_shared(world, (lease, carrier), until, context).await
+    }
+
+    /// The same for a lease that has a credential.
+    pub(super) async fn renew_own(
         &self,
         world: &World,
         lease: LeaseView,
@@ -355,7 +424,7 @@ impl Ends for Line {
             kill::reach(Point::AfterVerify);
             let asked = asked_again(state, terms)?;
             // What shares a credential has none of its own that could be tried.
-            let trial = match terms.carrier {
+            let trial = match terms.carrier() {
                 None => Box::pin(generation.try_ended(&context, &reference)).await,
                 Some(_) => Trial::Untried,
             };

@@ -78,6 +78,22 @@ impl Granted {
         lease_of(&self.delivery)
     }
 
+    /// The lease whose credential that one shares.
+    #[must_use]
+    pub fn carrier(&self) -> Option<LeaseId> {
+        match &self.delivery {
+            Delivery::Credential(credential) => credential.lease.carrier,
+            Delivery::Lease(lease) => lease.carrier,
+            Delivery::Secret(_)
+            | Delivery::Listing(_)
+            | Delivery::Leases(_)
+            | Delivery::Token(_)
+            | Delivery::Access(_)
+            | Delivery::Inspection(_)
+            | Delivery::Withdrawn => None,
+        }
+    }
+
     /// Version of the secret, if it is one that has versions.
     #[must_use]
     pub fn version(&self) -> Option<&str> {

@@ -24,6 +24,7 @@ pub mod discovery;
 pub mod dispatch;
 pub mod limits;
 mod respond;
+pub mod sharing;
 mod strangers;
 mod tokens;
 
@@ -50,6 +51,7 @@ use self::credentials::Roles;
 pub use self::dispatch::Granted;
 use self::dispatch::{Delivery, Dispatcher, Undelivered};
 use self::limits::{Buckets, source_of};
+use self::sharing::Turns;
 use self::strangers::Stranger;
 use self::tokens::Errand;
 use crate::audit::{Health, Journal};
@@ -58,6 +60,7 @@ use crate::issuer::CallerTargets;
 use crate::keyring::Keyring;
 use crate::lease::{HandleSeal, Ledger, LedgerError};
 use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
+use crate::seal::KeptSecrets;
 use crate::telemetry::{Metrics, STATION};
 use crate::time::Ids;
 
@@ -136,6 +139,10 @@ pub struct Line {
     pub leases: Arc<Ledger>,
     /// What revocation handles are wrapped with.
     pub handles: HandleSeal,
+    /// Secrets of credentials that several callers share.
+    pub kept: KeptSecrets,
+    /// Whose turn it is to issue one of these.
+    pub turns: Turns,
     /// How often one source may be refused.
     pub refusals: Buckets<IpAddr>,
     /// Time.
@@ -571,6 +578,7 @@ impl Concluded {
             backend: permit.and(ask.resource.backend()),
             plugin: self.outcome.as_ref().ok().and_then(Granted::plugin),
             lease: self.outcome.as_ref().ok().and_then(Granted::lease),
+            carrier: self.outcome.as_ref().ok().and_then(Granted::carrier),
             version: self.outcome.as_ref().ok().and_then(Granted::version),
             ..Conclusion::bare(outcome, code)
         }

@@ -361,7 +361,7 @@ fn listing_view<'a>(
 
 /// Serialises twice: once to know the size, once into an allocation that never grows, since what
 /// a growing vector leaves behind is not wiped.
-fn serialize(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
+pub(super) fn serialize(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
     let mut size = Count(0);
     let counted = serde_json::to_writer(&mut size, value);
     let mut body = Zeroizing::new(Vec::with_capacity(size.0));

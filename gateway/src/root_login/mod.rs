@@ -39,10 +39,10 @@ use symbolon_host::sql::{self, Login, LoginSource, Pool, SqlError};
 use symbolon_host::{CallContext, CallError, Generation};
 use tokio::time::Instant;
 
-use self::record::{Kept, TAIL, generation};
+use self::record::{Kept, PREFIX, generation};
 use crate::kill::{self, Point};
-use crate::seal::{Purpose, Seal, SealError};
-use crate::store::{Key, Namespace, Span, Store, StoreError, Transaction, read_all};
+use crate::seal::{KeptError, KeptSecrets, Seal, SealError};
+use crate::store::{Store, StoreError};
 
 /// How long the proof may take.
 const STEP: Duration = Duration::from_secs(10);
@@ -74,6 +74,15 @@ pub enum RootLoginError {
     /// The new login could not be tried.
     #[error("the new login could not be proven; run it again")]
     Unproven(#[source] SqlError),
+}
+
+impl From<KeptError> for RootLoginError {
+    fn from(error: KeptError) -> Self {
+        match error {
+            KeptError::Store(cause) => Self::Store(cause),
+            KeptError::Seal(cause) => Self::Seal(cause),
+        }
+    }
 }
 
 impl RootLoginError {
@@ -125,8 +134,7 @@ impl Account {
 
 /// The logins of all backends that were rotated.
 pub struct RootLogins {
-    store: Arc<dyn Store>,
-    seal: Arc<Seal>,
+    kept: KeptSecrets,
     entries: Mutex<BTreeMap<BackendName, Arc<Entry>>>,
 }
 
@@ -156,21 +164,21 @@ impl RootLogins {
     /// # Errors
     /// [`StoreError`] if the store cannot be read or written.
     pub async fn open(store: Arc<dyn Store>, seal: Arc<Seal>) -> Result<Self, StoreError> {
+        let kept = KeptSecrets::new(store, seal);
         let mut entries = BTreeMap::new();
-        for (key, wrapped) in read_all(&*store, Span::with_prefix(Namespace::Sealed, TAIL)).await? {
-            let Some(backend) = record::backend(key.tail()) else { continue };
-            match seal.unwrap(Purpose::KeptSecret, key.tail(), &wrapped) {
+        for (name, opened) in kept.open_all(PREFIX).await? {
+            let Some(backend) = record::backend(&name) else { continue };
+            match opened {
                 Ok(secret) => {
                     let kept = Mutex::new(Kept::decode(&secret));
                     entries.insert(backend, Arc::new(Entry { kept, ..Entry::default() }));
-                    rewrap(&*store, &seal, &key, &wrapped).await?;
                 }
                 Err(error) => {
                     tracing::error!(%backend, %error, "the kept login of the database does not open");
                 }
             }
         }
-        Ok(Self { store, seal, entries: Mutex::new(entries) })
+        Ok(Self { kept, entries: Mutex::new(entries) })
     }
 
     fn entry(&self, backend: &BackendName) -> Arc<Entry> {
@@ -271,16 +279,11 @@ impl RootLogins {
         entry: &Entry,
         kept: Kept,
     ) -> Result<(), RootLoginError> {
-        let key = record::key(backend);
-        let write = match kept.is_empty() {
-            true => Transaction::new().delete(key),
-            false => {
-                let plain = kept.encode()?;
-                let wrapped = self.seal.wrap(Purpose::KeptSecret, key.tail(), &plain)?;
-                Transaction::new().put(key, wrapped)
-            }
-        };
-        self.store.commit(write).await?;
+        let name = record::name(backend);
+        match kept.is_empty() {
+            true => self.kept.remove(&name).await?,
+            false => self.kept.keep(&name, &kept.encode()?).await?,
+        }
         *entry.kept() = Some(kept);
         Ok(())
     }
@@ -290,19 +293,6 @@ impl fmt::Debug for RootLogins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RootLogins").finish_non_exhaustive()
     }
-}
-
-async fn rewrap(
-    store: &dyn Store,
-    seal: &Seal,
-    key: &Key,
-    wrapped: &[u8],
-) -> Result<(), StoreError> {
-    let Ok(Some(again)) = seal.rewrap(Purpose::KeptSecret, key.tail(), wrapped) else {
-        return Ok(());
-    };
-    let write = Transaction::new().expect_equals(key.clone(), wrapped.to_vec());
-    store.commit(write.put(key.clone(), again)).await
 }
 
 /// A change that failed.

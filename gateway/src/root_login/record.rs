@@ -7,19 +7,19 @@ use symbolon_core::secret::Secret;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Account;
-use crate::store::{Key, Namespace, StoreError};
+use crate::store::StoreError;
 
-/// What the keys of these records begin with.
-pub(super) const TAIL: &str = "root/";
+/// What the names of these secrets begin with.
+pub(super) const PREFIX: &str = "root/";
 
-/// The key of what is kept for `backend`.
-pub(super) fn key(backend: &BackendName) -> Key {
-    Namespace::Sealed.key(format!("{TAIL}{backend}"))
+/// The name of what is kept for `backend`.
+pub(super) fn name(backend: &BackendName) -> String {
+    format!("{PREFIX}{backend}")
 }
 
-/// The backend whose key has this tail.
-pub(super) fn backend(tail: &[u8]) -> Option<BackendName> {
-    BackendName::parse(std::str::from_utf8(tail).ok()?.strip_prefix(TAIL)?).ok()
+/// The backend whose secret has this name.
+pub(super) fn backend(name: &str) -> Option<BackendName> {
+    BackendName::parse(name.strip_prefix(PREFIX)?).ok()
 }
 
 /// Tells passwords apart without telling what they are.

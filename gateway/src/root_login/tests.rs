@@ -4,8 +4,8 @@ use symbolon_core::clock::{ManualClock, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
-use crate::seal::Source;
-use crate::store::{Options, SledStore};
+use crate::seal::{Purpose, Source};
+use crate::store::{Key, Namespace, Options, SledStore, Transaction};
 
 struct Scene {
     store: Arc<SledStore>,
@@ -50,6 +50,11 @@ impl Scene {
     }
 }
 
+/// Where what is kept for a backend lies.
+fn key(backend: &BackendName) -> Key {
+    Namespace::Sealed.key(record::name(backend))
+}
+
 fn secret(text: &str) -> Secret {
     Secret::from(text.to_owned())
 }
@@ -90,9 +95,9 @@ async fn what_was_rotated_belongs_to_one_account() {
 async fn what_does_not_open_costs_its_backend_the_rotated_login_and_nothing_else() {
     let scene = scene().await;
     scene.keep(kept(Some("new"), None)).await;
-    let (mine, other) = (record::key(&scene.backend), BackendName::parse("other").unwrap());
+    let (mine, other) = (key(&scene.backend), BackendName::parse("other").unwrap());
     let stolen = scene.store.get(&mine).await.unwrap().unwrap();
-    let moved = Transaction::new().put(record::key(&other), stolen.clone());
+    let moved = Transaction::new().put(key(&other), stolen.clone());
     scene.store.commit(moved).await.unwrap();
     let logins = scene.logins().await;
     let source = logins.source(&other, account("symbolon"), Some(secret("configured")));
@@ -110,12 +115,12 @@ async fn what_lies_under_a_former_seal_is_wrapped_again() {
     let backend = BackendName::parse("db").unwrap();
     let scene = Scene { store, seal, backend, _directory: directory };
     scene.keep(kept(Some("new"), None)).await;
-    let before = scene.store.get(&record::key(&scene.backend)).await.unwrap();
+    let before = scene.store.get(&key(&scene.backend)).await.unwrap();
     let rotated = Scene { seal: Arc::new(Seal::rotate(&source).unwrap()), ..scene };
     assert_eq!(rotated.tried(&account("symbolon")).await, ["new", "configured"]);
-    let after = rotated.store.get(&record::key(&rotated.backend)).await.unwrap();
+    let after = rotated.store.get(&key(&rotated.backend)).await.unwrap();
     assert_ne!(before, after);
-    let key = record::key(&rotated.backend);
+    let key = key(&rotated.backend);
     let wrapped = after.unwrap();
     assert_eq!(rotated.seal.rewrap(Purpose::KeptSecret, key.tail(), &wrapped).unwrap(), None);
 }

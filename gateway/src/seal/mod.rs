@@ -21,6 +21,7 @@
 
 mod blob;
 mod file;
+pub mod kept;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use symbolon_core::secret::Secret;
 use crate::store::{Namespace, Store, StoreError, Transaction};
 
 use blob::KeyId;
+pub use kept::{KeptError, KeptSecrets};
 
 /// Where the seal comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,11 +19,13 @@
 //! | `lease/owner/` | issuer, 0, SHA-256 of the subject (32), lease id (16) | empty |
 //! | `lease/backend/` | backend, 0, role, 0, lease id (16) | empty |
 //! | `lease/token/` | digest of the token (32), lease id (16) | empty |
+//! | `lease/carrier/` | carrier's id (16), lease id (16) | empty |
+//! | `lease/offer/` | backend, 0, role, 0 | which carrier newcomers share |
 //! | `lease/quota/` | kind of quota, 0, whose | count (8) |
 //! | `lease/order/` | order id (16) | an order to end many leases |
 //! | `lease/damaged/` | lease id (16) | a record that could not be read, as it was |
 //! | `session/` | digest of the token (32) | opaque session of the Vault face |
-//! | `sealed/` (own tree) | owner's id | kept secret, wrapped under the seal |
+//! | `sealed/` (own tree) | kind, `/`, owner's name or id | kept secret, wrapped under the seal |
 //!
 //! The tails of `lease/` are made in [`symbolon_core::lease`]. Names (issuers, backends, roles) hold
 //! no zero byte, so a zero ends them and no name is a prefix of another.
@@ -59,6 +61,10 @@ pub enum Namespace {
     LeaseBackend,
     /// Leases by the token that asked for them.
     LeaseToken,
+    /// Leases that share a credential, by its carrier.
+    LeaseCarrier,
+    /// Carriers that are open to newcomers, by backend and role.
+    LeaseOffer,
     /// Counts of live leases.
     LeaseQuota,
     /// Orders to end many leases.
@@ -98,6 +104,8 @@ impl Namespace {
             Self::LeaseOwner => "lease/owner/",
             Self::LeaseBackend => "lease/backend/",
             Self::LeaseToken => "lease/token/",
+            Self::LeaseCarrier => "lease/carrier/",
+            Self::LeaseOffer => "lease/offer/",
             Self::LeaseQuota => "lease/quota/",
             Self::LeaseOrder => "lease/order/",
             Self::LeaseDamaged => "lease/damaged/",
@@ -122,6 +130,8 @@ impl Namespace {
             | Self::LeaseOwner
             | Self::LeaseBackend
             | Self::LeaseToken
+            | Self::LeaseCarrier
+            | Self::LeaseOffer
             | Self::LeaseQuota
             | Self::LeaseOrder
             | Self::LeaseDamaged
@@ -242,7 +252,7 @@ fn encode(namespace: Namespace, tail: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const ALL: [Namespace; 18] = [
+    const ALL: [Namespace; 20] = [
         Namespace::Meta,
         Namespace::Key,
         Namespace::Epoch,
@@ -256,6 +266,8 @@ mod tests {
         Namespace::LeaseOwner,
         Namespace::LeaseBackend,
         Namespace::LeaseToken,
+        Namespace::LeaseCarrier,
+        Namespace::LeaseOffer,
         Namespace::LeaseQuota,
         Namespace::LeaseOrder,
         Namespace::LeaseDamaged,

@@ -17,6 +17,8 @@ pub enum Expectation {
     Equals(Vec<u8>),
     /// The count under the key is below this. Nothing there counts as zero.
     Below(u64),
+    /// The count under the key is this or more.
+    AtLeast(u64),
 }
 
 impl Expectation {
@@ -27,6 +29,7 @@ impl Expectation {
             Self::Equals(value) => found == Some(value.as_slice()),
             // What is no count is not below anything.
             Self::Below(limit) => count_of(found).is_some_and(|count| count < *limit),
+            Self::AtLeast(least) => count_of(found).is_some_and(|count| count >= *least),
         }
     }
 }
@@ -108,6 +111,11 @@ impl Transaction {
     /// Expects that the count under `key` is below `limit`.
     pub fn expect_below(self, key: Key, limit: u64) -> Self {
         self.expect(key, Expectation::Below(limit))
+    }
+
+    /// Expects that the count under `key` is `least` or more.
+    pub fn expect_at_least(self, key: Key, least: u64) -> Self {
+        self.expect(key, Expectation::AtLeast(least))
     }
 
     /// Adds `by` to the count under `key`.

@@ -222,7 +222,7 @@ mod tests {
             },
             recovery: Recovery::Named,
             token: [0; 32],
-            carrier: None,
+            share: symbolon_core::lease::Share::Alone,
             reserved_at: at(0),
             issue_by: at(30),
             ends_by: at(3600),

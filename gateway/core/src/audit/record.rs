@@ -140,6 +140,8 @@ pub struct Conclusion<'a> {
     pub version: Option<&'a str>,
     /// The lease that came of it.
     pub lease: Option<LeaseId>,
+    /// The lease whose credential that one shares.
+    pub carrier: Option<LeaseId>,
 }
 
 impl Conclusion<'_> {
@@ -156,6 +158,7 @@ impl Conclusion<'_> {
             plugin: None,
             version: None,
             lease: None,
+            carrier: None,
         }
     }
 }
@@ -199,6 +202,7 @@ impl Serialize for Closing<'_> {
         entry_if(&mut map, "plugin", end.plugin)?;
         entry_if(&mut map, "version", end.version)?;
         entry_if(&mut map, "lease", end.lease.map(Text))?;
+        entry_if(&mut map, "carrier", end.carrier.map(Text))?;
         map.serialize_entry("duration_us", &self.duration_us)?;
         map.end()
     }

@@ -2,8 +2,9 @@
 //!
 //! A lease lies under its id and in indexes without values: by backend and time at which something
 //! has to be done (one ordered index for the reaper, no timer per lease; the backend comes first, so
-//! that a backend with very many due leases is never in front of the others), by owner, by backend
-//! and role, and by the token that asked. They change in the same transaction as the lease, so none
+//! that a backend with very many due leases is never in front of the others, and what concerns the
+//! ledger alone has a [queue](Queue) of its own), by owner, by backend and role, by the token that
+//! asked, and by carrier. They change in the same transaction as the lease, so none
 //! can name a lease that is not there; the counts of quotas too.
 //!
 //! INVARIANT: keys have a bounded length (a subject enters as its SHA-256), sort as the things they
@@ -13,6 +14,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::record::Lease;
+use super::share::Share;
 use super::state::Terms;
 use crate::clock::Timestamp;
 use crate::id::{BackendName, IssuerAlias, LeaseId, RoleName};
@@ -31,6 +33,8 @@ pub enum Place {
     Backend,
     /// Index by token.
     Token,
+    /// Index of those that share, by carrier.
+    Carrier,
     /// Counts of live leases.
     Quota,
 }
@@ -87,16 +91,18 @@ impl Quota {
         }
     }
 
-    /// The counts in which a lease stands while it is live.
+    /// The counts in which a lease stands while it is live. What takes room at the backend is a
+    /// credential: one that is shared counts once, for its role and its backend, and for nobody.
     #[must_use]
     pub fn of(terms: &Terms) -> Vec<Self> {
-        let (backend, role) = (terms.backend.clone(), terms.role.clone());
-        let common = [
-            Self::Principal(terms.owner.clone()),
-            Self::Role(backend.clone(), role),
-            Self::Backend(backend),
-        ];
-        common.into_iter().chain(terms.carrier.map(Self::Carrier)).collect()
+        let owner = || Self::Principal(terms.owner.clone());
+        let role = || Self::Role(terms.backend.clone(), terms.role.clone());
+        let backend = || Self::Backend(terms.backend.clone());
+        match terms.share {
+            Share::Alone => vec![owner(), role(), backend()],
+            Share::Carries(_) => vec![role(), backend()],
+            Share::Of(carrier) => vec![owner(), Self::Carrier(carrier)],
+        }
     }
 }
 
@@ -106,33 +112,77 @@ pub fn state_key(id: LeaseId) -> Vec<u8> {
     id.to_bytes().to_vec()
 }
 
-/// The entry of a lease in the due index.
-#[must_use]
-pub fn due_key(backend: &BackendName, due: Timestamp, id: LeaseId) -> Vec<u8> {
-    [due_bound(backend, due).as_slice(), &id.to_bytes()].concat()
+/// Who is asked about what is due. Each queue is a part of the due index, ordered by time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Queue {
+    /// Nobody: leases that share a credential. It comes first, so that carriers find them ended.
+    Ledger,
+    /// A backend.
+    Backend(BackendName),
 }
 
-/// Everything of a backend that is due before `now` sorts before this.
-#[must_use]
-pub fn due_bound(backend: &BackendName, now: Timestamp) -> Vec<u8> {
-    let time = u64::try_from(now.millis()).unwrap_or(0).to_be_bytes();
-    [backend_prefix(backend).as_slice(), &time].concat()
+impl Queue {
+    /// The queue in which a lease waits.
+    #[must_use]
+    pub fn of(terms: &Terms) -> Self {
+        match terms.share {
+            Share::Of(_) => Self::Ledger,
+            Share::Alone | Share::Carries(_) => Self::Backend(terms.backend.clone()),
+        }
+    }
+
+    /// Its entries begin with this.
+    #[must_use]
+    pub fn prefix(&self) -> Vec<u8> {
+        [self.name().as_bytes(), &[0]].concat()
+    }
+
+    /// Its entry for a lease.
+    #[must_use]
+    pub fn entry(&self, due: Timestamp, id: LeaseId) -> Vec<u8> {
+        [self.bound(due).as_slice(), &id.to_bytes()].concat()
+    }
+
+    /// Everything in it that is due before `now` sorts before this.
+    #[must_use]
+    pub fn bound(&self, now: Timestamp) -> Vec<u8> {
+        let time = u64::try_from(now.millis()).unwrap_or(0).to_be_bytes();
+        [self.prefix().as_slice(), &time].concat()
+    }
+
+    /// Everything in it sorts before this, and everything of the next queue behind.
+    #[must_use]
+    pub fn behind(&self) -> Vec<u8> {
+        [self.name().as_bytes(), &[1]].concat()
+    }
+
+    /// No backend has the empty name.
+    fn name(&self) -> &str {
+        match self {
+            Self::Ledger => "",
+            Self::Backend(backend) => backend.as_str(),
+        }
+    }
 }
 
-/// Everything of a backend in the due index sorts before this, and everything of the next behind.
+/// Queue and time in an entry of the due index.
 #[must_use]
-pub fn behind(backend: &BackendName) -> Vec<u8> {
-    [backend.as_str().as_bytes(), &[1]].concat()
-}
-
-/// Backend and time in an entry of the due index.
-#[must_use]
-pub fn due_of(entry: &[u8]) -> Option<(BackendName, Timestamp)> {
+pub fn due_of(entry: &[u8]) -> Option<(Queue, Timestamp)> {
     let end = entry.iter().position(|byte| *byte == 0)?;
     let (name, rest) = entry.split_at_checked(end)?;
-    let backend = BackendName::parse(std::str::from_utf8(name).ok()?).ok()?;
+    let queue = match std::str::from_utf8(name).ok()? {
+        "" => Queue::Ledger,
+        name => Queue::Backend(BackendName::parse(name).ok()?),
+    };
     let time = u64::from_be_bytes(*rest.get(1..)?.first_chunk()?);
-    Some((backend, Timestamp::from_millis(i64::try_from(time).ok()?)))
+    Some((queue, Timestamp::from_millis(i64::try_from(time).ok()?)))
+}
+
+/// The entry of a lease in the due index.
+#[must_use]
+pub fn due_entry(lease: &Lease) -> Vec<u8> {
+    let terms = lease.terms();
+    Queue::of(terms).entry(lease.due_at(), terms.id)
 }
 
 /// The lease in an entry of any index: its last sixteen bytes.
@@ -171,12 +221,14 @@ pub fn role_prefix(backend: &BackendName, role: &RoleName) -> Vec<u8> {
 pub fn entries(lease: &Lease) -> Vec<(Place, Vec<u8>)> {
     let terms = lease.terms();
     let with_id = |prefix: Vec<u8>| [prefix.as_slice(), &terms.id.to_bytes()].concat();
-    vec![
-        (Place::Due, due_key(&terms.backend, lease.due_at(), terms.id)),
+    let all = [
+        (Place::Due, due_entry(lease)),
         (Place::Owner, with_id(owner_prefix(&terms.owner))),
         (Place::Backend, with_id(role_prefix(&terms.backend, &terms.role))),
         (Place::Token, with_id(terms.token.to_vec())),
-    ]
+    ];
+    let shared = terms.carrier().map(|id| (Place::Carrier, with_id(id.to_bytes().to_vec())));
+    all.into_iter().chain(shared).collect()
 }
 
 /// What leads from `before` to `after`. `None` before the reservation and after it is forgotten.

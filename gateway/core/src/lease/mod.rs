@@ -26,6 +26,8 @@
 //! whose answer was lost may still land: it is looked for until the issue deadline and a margin have
 //! passed ([`Revoking::confirmed`]).
 //!
+//! Several callers may share one credential: see [`Share`].
+//!
 //! Pure: times and outcomes come in, records go out. The keys of the ledger's indexes are made in
 //! [`index`], so that every store keeps the same ones. What is secret (the revocation handle) is
 //! sealed before it gets here.
@@ -34,6 +36,7 @@ pub mod index;
 mod order;
 mod proof;
 mod record;
+mod share;
 mod state;
 pub mod survival;
 
@@ -43,6 +46,7 @@ mod tests;
 pub use order::{Order, Scope};
 pub use proof::{Evidence, Proof};
 pub use record::{Lease, Phase};
+pub use share::{OnRevoke, SHARERS_FIRST, Share};
 pub use state::{
     Active, Cause, Confirmed, Illegal, Issued, Maker, Recovery, Reserved, Revoked, Revoking,
     SealedHandle, Terms,

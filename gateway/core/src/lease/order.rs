@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::index::{self, Place};
 use super::state::{Cause, Terms};
 use crate::clock::Timestamp;
-use crate::id::{BackendName, IssuerAlias, RoleName};
+use crate::id::{BackendName, IssuerAlias, LeaseId, RoleName};
 use crate::principal::Identity;
 
 /// Which leases.
@@ -42,6 +42,8 @@ pub enum Scope {
         /// SHA-256 of the token's signing input.
         digest: [u8; 32],
     },
+    /// Those that share the credential of this lease; not the lease itself.
+    Carrier(LeaseId),
 }
 
 impl Scope {
@@ -62,7 +64,9 @@ impl Scope {
             Self::Principal { issuer, subject } => {
                 terms.owner.issuer == *issuer && terms.owner.subject == *subject
             }
-            Self::Token { digest } => terms.token == *digest,
+            // What the gateway holds for many was asked for by none of their tokens.
+            Self::Token { digest } => terms.token == *digest && terms.carries().is_none(),
+            Self::Carrier(carrier) => terms.carrier() == Some(*carrier),
         }
     }
 
@@ -79,6 +83,7 @@ impl Scope {
                 (Place::Owner, index::owner_prefix(&owner))
             }
             Self::Token { digest } => (Place::Token, digest.to_vec()),
+            Self::Carrier(carrier) => (Place::Carrier, carrier.to_bytes().to_vec()),
         }
     }
 }
@@ -92,6 +97,7 @@ impl std::fmt::Display for Scope {
             Self::Issuer(issuer) => write!(f, "issuer:{issuer}"),
             Self::Principal { issuer, subject } => write!(f, "principal:{issuer}/{subject}"),
             Self::Token { .. } => f.write_str("token"),
+            Self::Carrier(carrier) => write!(f, "carrier:{carrier}"),
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum Proof {
     Probed,
     /// It cannot be revoked, and its time is over.
     RanOut,
+    /// It had nothing of its own at the backend: the credential that it shared ends with its carrier.
+    Shared,
     /// An operator's word.
     Forced,
 }
@@ -55,6 +57,7 @@ impl Proof {
             Self::Verified => "verified",
             Self::Probed => "probed",
             Self::RanOut => "ran_out",
+            Self::Shared => "shared",
             Self::Forced => "forced",
         }
     }
@@ -66,7 +69,7 @@ impl Proof {
             Self::Acknowledged => Some(Evidence::Acknowledged),
             Self::Verified => Some(Evidence::Verified),
             Self::Probed => Some(Evidence::Probed),
-            Self::NeverIssued | Self::RanOut | Self::Forced => None,
+            Self::NeverIssued | Self::RanOut | Self::Shared | Self::Forced => None,
         }
     }
 }

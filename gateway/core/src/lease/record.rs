@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::proof::Proof;
+use super::share::{OnRevoke, Share};
 use super::state::{
-    Active, Cause, Maker, Recovery, Reserved, Revoked, Revoking, SealedHandle, Terms,
+    Active, Cause, Illegal, Maker, Recovery, Reserved, Revoked, Revoking, SealedHandle, Terms,
 };
 use crate::clock::Timestamp;
 use crate::id::{BackendName, IssuerAlias, LeaseId, RoleName};
@@ -69,6 +70,22 @@ impl Lease {
         Self { revision: 1, phase: Phase::Reserved(reserved) }
     }
 
+    /// The first record of a lease that shares the credential of `carrier` until `until`: there is
+    /// nothing to wait for.
+    ///
+    /// # Errors
+    /// [`Illegal::NotShared`] if the terms are not of one that shares it, [`Illegal::BeyondCeiling`]
+    /// and [`Illegal::Expired`] as for any lease, [`Illegal::BeyondCarrier`].
+    pub fn sharing(
+        terms: Terms,
+        carrier: &Active,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self, Illegal> {
+        let active = Active::sharing(terms, carrier, until, now)?;
+        Ok(Self { revision: 1, phase: Phase::Active(active) })
+    }
+
     /// The record that follows the one with `revision`.
     #[must_use]
     pub fn following(revision: u64, phase: impl Into<Phase>) -> Self {
@@ -115,7 +132,7 @@ impl Lease {
     pub fn due_at(&self) -> Timestamp {
         match &self.phase {
             Phase::Reserved(lease) => lease.due_at(),
-            Phase::Active(lease) => lease.expires_at,
+            Phase::Active(lease) => lease.due_at(),
             Phase::Revoking(lease) => lease.next_attempt_at,
             Phase::Revoked(lease) => lease.forget_at(),
         }
@@ -140,6 +157,8 @@ struct Stored {
     token: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     carrier: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    carries: Option<OnRevoke>,
     revision: u64,
     state: State,
 }
@@ -179,6 +198,7 @@ enum State {
 impl Serialize for Lease {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let terms = self.terms().clone();
+        let (carrier, carries) = (terms.carrier(), terms.carries());
         let stored = Stored {
             id: terms.id.to_string(),
             issuer: terms.owner.issuer,
@@ -191,7 +211,8 @@ impl Serialize for Lease {
             issue_by: terms.issue_by,
             ends_by: terms.ends_by,
             token: STANDARD_NO_PAD.encode(terms.token),
-            carrier: terms.carrier.map(|id| id.to_string()),
+            carrier: carrier.map(|id| id.to_string()),
+            carries,
             revision: self.revision,
             state: State::of(&self.phase),
         };
@@ -216,7 +237,12 @@ impl<'de> Deserialize<'de> for Lease {
             issue_by: stored.issue_by,
             ends_by: stored.ends_by,
             token,
-            carrier: stored.carrier.as_deref().map(id).transpose()?,
+            share: match (stored.carrier.as_deref(), stored.carries) {
+                (None, None) => Share::Alone,
+                (Some(carrier), None) => Share::Of(id(carrier)?),
+                (None, Some(on_revoke)) => Share::Carries(on_revoke),
+                (Some(_), Some(_)) => return Err(de::Error::custom("it shares and carries")),
+            },
         };
         let phase = stored.state.into_phase(terms).map_err(de::Error::custom)?;
         Ok(Self { revision: stored.revision, phase })

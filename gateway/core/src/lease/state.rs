@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::proof::{Evidence, Proof};
+use super::share::Share;
 use super::{FINAL_SECOND, LANDING_MARGIN, REMEMBERED, RETRY_PAUSE};
 use crate::clock::Timestamp;
 use crate::error::Kind;
@@ -28,9 +29,8 @@ pub struct Terms {
     pub recovery: Recovery,
     /// SHA-256 of the token that asked for it: what is revoked when that token is.
     pub token: [u8; 32],
-    /// The lease whose credential this one shares. One that shares has nothing of its own at the
-    /// backend.
-    pub carrier: Option<LeaseId>,
+    /// Whether its credential is its own.
+    pub share: Share,
     /// When it was reserved.
     pub reserved_at: Timestamp,
     /// Until when the plugin may take to issue it. Activation after it is refused.
@@ -102,6 +102,8 @@ pub struct Issued {
 pub enum Cause {
     /// Its time is over.
     Expired,
+    /// It carried a credential that nobody shares any more.
+    Unused,
     /// Its owner asked.
     Owner,
     /// An operator asked.
@@ -120,6 +122,7 @@ impl Cause {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Expired => "expired",
+            Self::Unused => "unused",
             Self::Owner => "owner",
             Self::Operator => "operator",
             Self::Cascade => "cascade",
@@ -147,6 +150,12 @@ pub enum Illegal {
     /// The backend cannot extend it.
     #[error("the lease cannot be renewed")]
     NotRenewable,
+    /// It does not share this credential.
+    #[error("the lease does not share this credential")]
+    NotShared,
+    /// It would outlive the credential that it shares.
+    #[error("the lease would outlive the credential that it shares")]
+    BeyondCarrier,
 }
 
 impl Illegal {
@@ -155,9 +164,12 @@ impl Illegal {
     pub const fn kind(self) -> Kind {
         match self {
             Self::TooLate => Kind::Unavailable,
-            Self::BeyondCeiling | Self::Expired | Self::Shortens | Self::NotRenewable => {
-                Kind::Conflict
-            }
+            Self::BeyondCeiling
+            | Self::Expired
+            | Self::Shortens
+            | Self::NotRenewable
+            | Self::NotShared
+            | Self::BeyondCarrier => Kind::Conflict,
         }
     }
 
@@ -170,6 +182,8 @@ impl Illegal {
             Self::Expired => "lease_expired",
             Self::Shortens => "lease_shortens",
             Self::NotRenewable => "lease_not_renewable",
+            Self::NotShared => "lease_not_shared",
+            Self::BeyondCarrier => "lease_beyond_carrier",
         }
     }
 }
@@ -390,8 +404,19 @@ impl Active {
     /// # Errors
     /// [`Illegal`] with the lease as it was, if it is about to expire or has (an expired lease never
     /// comes back: its revocation may be under way), cannot be renewed, or `until` is beyond the
-    /// permit or before the present end.
+    /// permit or before the present end. One that shares is renewed by [`Active::renew_sharing`].
     pub fn renew(self, until: Timestamp, now: Timestamp) -> Result<Self, (Box<Self>, Illegal)> {
+        match self.terms.share {
+            Share::Alone | Share::Carries(_) => self.moved(until, now),
+            Share::Of(_) => Err((Box::new(self), Illegal::BeyondCarrier)),
+        }
+    }
+
+    pub(super) fn moved(
+        self,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self, (Box<Self>, Illegal)> {
         if let Err(illegal) = self.may_renew(now) {
             return Err((Box::new(self), illegal));
         }
@@ -515,6 +540,20 @@ impl Revoking {
         now.since(self.since)
     }
 
+    /// The same for a run of the gateway that began at `opened`. What was reserved in an earlier one and
+    /// never answered is looked for as if its deadline began then: by how much the clock was moved
+    /// between the two runs nobody knows, and the new one's goes evenly.
+    #[must_use]
+    pub fn since_start(self, opened: Timestamp) -> Self {
+        let terms = &self.terms;
+        if self.handle.is_some() || terms.reserved_at > opened {
+            return self;
+        }
+        let landing = terms.issue_by.since(terms.reserved_at).saturating_add(LANDING_MARGIN);
+        let certain_from = self.certain_from.max(opened.plus(landing));
+        Self { certain_from, ..self }
+    }
+
     /// An attempt failed. The next comes after a pause that doubles up to five minutes.
     #[must_use]
     pub fn failed(self, now: Timestamp) -> Self {
@@ -614,6 +653,7 @@ impl Revoked {
             | Proof::Verified
             | Proof::Probed
             | Proof::RanOut
+            | Proof::Shared
             | Proof::Forced => self.revoked_at.plus(REMEMBERED),
         }
     }

@@ -1,8 +1,9 @@
 mod model;
+mod share;
 
 use proptest::prelude::*;
 
-use super::index;
+use super::index::{self, Queue};
 use super::*;
 use crate::clock::Timestamp;
 use crate::id::{BackendName, IssuerAlias, LeaseId, PluginName, RoleName};
@@ -33,7 +34,7 @@ fn terms(recovery: Recovery) -> Terms {
         issue_by: at(30),
         ends_by: at(1800),
         token: [7; 32],
-        carrier: None,
+        share: Share::Alone,
     }
 }
 
@@ -368,14 +369,17 @@ proptest! {
     fn the_due_index_sorts_by_time(one in 0..i64::MAX / 2, other in 0..i64::MAX / 2) {
         let id = LeaseId::new(at(0), 1);
         let pg = BackendName::parse("pg").unwrap();
-        let key = |millis| index::due_key(&pg, Timestamp::from_millis(millis), id);
+        let queue = Queue::Backend(pg);
+        let key = |millis| queue.entry(Timestamp::from_millis(millis), id);
         prop_assert_eq!(key(one).cmp(&key(other)), one.cmp(&other));
         prop_assert_eq!(index::lease_of(&key(one)), Some(id));
-        let due = Some((pg.clone(), Timestamp::from_millis(one)));
+        let due = Some((queue.clone(), Timestamp::from_millis(one)));
         prop_assert_eq!(index::due_of(&key(one)), due);
-        prop_assert!(key(one) < index::behind(&pg));
-        let next = BackendName::parse("pg-a").unwrap();
-        let later = index::due_key(&next, Timestamp::from_millis(0), id);
-        prop_assert!(later > index::behind(&pg));
+        prop_assert!(key(one) < queue.behind());
+        let next = Queue::Backend(BackendName::parse("pg-a").unwrap());
+        prop_assert!(next.entry(Timestamp::from_millis(0), id) > queue.behind());
+        let first = Queue::Ledger.entry(Timestamp::from_millis(one), id);
+        prop_assert!(first < Queue::Ledger.behind() && Queue::Ledger.behind() < key(0));
+        prop_assert_eq!(index::due_of(&first), Some((Queue::Ledger, Timestamp::from_millis(one))));
     }
 }

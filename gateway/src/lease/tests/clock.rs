@@ -86,6 +86,36 @@ async fn a_jump_across_a_restart_is_told_from_a_stop() {
 }
 
 #[tokio::test]
+async fn a_create_that_lands_late_is_found_whatever_the_clock_did_meanwhile() {
+    let minutes = Duration::from_mins;
+    for (ahead, stopped) in
+        [(minutes(4), minutes(0)), (minutes(0), minutes(4)), (minutes(5), minutes(1))]
+    {
+        let mut world = World::new().await;
+        let reservation = world.reserve(&wish()).await;
+        let id = reservation.id();
+        let latest = ISSUE_WITHIN + symbolon_core::lease::LANDING_MARGIN;
+        world.database.lands(id, latest - Duration::from_millis(1));
+        world.ledger.fail(reservation, true).await;
+        // Ahead, and ahead again: each is below what is taken for a jump.
+        for _ in 0..2 {
+            world.clock.advance(stopped);
+            world.clock.jump_to(world.clock.now().plus(ahead));
+            world = world.restart().await;
+            world.clock.advance(Duration::from_secs(20));
+            world.drain().await;
+            assert_eq!(world.state(id).await, "revoking", "{ahead:?} {stopped:?}");
+        }
+        for _ in 0..4 {
+            world.clock.advance(minutes(5));
+            world.drain().await;
+        }
+        assert_eq!(world.state(id).await, "revoked");
+        assert!(!world.database.is_usable(id), "{ahead:?} {stopped:?}: landed after it was over");
+    }
+}
+
+#[tokio::test]
 async fn a_held_ledger_ends_and_issues_nothing_until_an_operator_confirms() {
     let hour = i64::try_from(HOUR.as_millis()).unwrap();
     let (world, directory) = restarted(Duration::ZERO, hour, false).await;

@@ -54,7 +54,7 @@ async fn a_damaged_record_is_set_aside_and_the_rest_is_served() {
         if is_told {
             world.check(&BTreeSet::from([ids[0]])).await;
         }
-        for place in INDEXES {
+        for place in INDEXES.into_iter().filter(|place| *place != Namespace::LeaseCarrier) {
             assert_eq!(world.keys(place).await.len(), 2, "{what}");
         }
     }
@@ -113,8 +113,10 @@ async fn an_entry_that_points_to_nothing_is_removed_and_not_found_again() {
     let id = world.issue(&wish()).await;
     let put = |key: Vec<u8>| world.memory().damage(&Namespace::LeaseDue.key(key), Some(Vec::new()));
     // Of no lease; of one that is not due; unreadable; in front of a backend that has something due.
-    put(index::due_key(&backend("db"), START, LeaseId::new(START, 1)));
-    put(index::due_key(&backend("db"), START, id));
+    let queue = index::Queue::Backend(backend("db"));
+    put(queue.entry(START, LeaseId::new(START, 1)));
+    put(queue.entry(START, id));
+    put(index::Queue::Ledger.entry(START, id));
     put(b"\x01".to_vec());
     put(b"no zero byte in this one at all".to_vec());
     put(b"aaa\0\0\0".to_vec());

@@ -12,6 +12,7 @@ mod protocol;
 mod quota;
 mod reaper;
 mod restore;
+mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -22,7 +23,7 @@ use symbolon_core::id::{BackendName, IssuerAlias, LeaseId, PluginName, RoleName}
 use symbolon_core::lease::index::{self, Quota};
 use symbolon_core::lease::{
     Cause, Evidence, Issued, Lease, Maker, Order, Phase, Proof, Recovery, Revoked, Scope,
-    SealedHandle, Terms,
+    SealedHandle, Share, Terms,
 };
 use symbolon_core::principal::Identity;
 use tempfile::TempDir;
@@ -339,6 +340,7 @@ impl World {
         for id in self.database.with(|inner| inner.usable.clone()) {
             assert!(live.contains(&id) || forced.contains(&id), "{id} is usable and has no lease");
         }
+        self.check_shared(&leases).await;
         let mut entries = BTreeMap::<Namespace, BTreeSet<Key>>::new();
         let mut counts = BTreeMap::<Key, u64>::new();
         for lease in &leases {
@@ -362,8 +364,13 @@ impl World {
     }
 }
 
-const INDEXES: [Namespace; 4] =
-    [Namespace::LeaseDue, Namespace::LeaseOwner, Namespace::LeaseBackend, Namespace::LeaseToken];
+const INDEXES: [Namespace; 5] = [
+    Namespace::LeaseDue,
+    Namespace::LeaseOwner,
+    Namespace::LeaseBackend,
+    Namespace::LeaseToken,
+    Namespace::LeaseCarrier,
+];
 
 fn sled_at(directory: &TempDir, clock: &Arc<ManualClock>) -> SledStore {
     let path = directory.path().join("store");
@@ -398,7 +405,7 @@ fn terms(id: LeaseId, now: Timestamp, wish: &Wish) -> Terms {
         },
         recovery: wish.recovery,
         token: [wish.token; 32],
-        carrier: None,
+        share: Share::Alone,
         reserved_at: now,
         issue_by: now.plus(ISSUE_WITHIN),
         ends_by: now.plus(CEILING),

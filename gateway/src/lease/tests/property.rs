@@ -1,7 +1,7 @@
 //! Histories by chance: whatever happens in whatever order, nothing issued is lost and everything
 //! issued ends. What fails names its seed.
 
-use symbolon_core::lease::LANDING_MARGIN;
+use symbolon_core::lease::{LANDING_MARGIN, OnRevoke};
 
 use super::*;
 
@@ -28,10 +28,10 @@ struct History {
     world: World,
     chance: Chance,
     issued: Vec<LeaseId>,
-    open: Vec<Reservation>,
+    open: Vec<(Reservation, Option<Newcomer>)>,
     forced: BTreeSet<LeaseId>,
-    /// How far the wall clock was behind at the last start.
-    behind: Duration,
+    /// How far the wall clock was ahead at the last start, in milliseconds.
+    ahead: i64,
 }
 
 impl History {
@@ -51,7 +51,9 @@ impl History {
     }
 
     async fn step(&mut self) {
-        match self.chance.below(16) {
+        match self.chance.below(19) {
+            16 | 17 => self.share().await,
+            18 => self.join().await,
             0 | 1 => self.reserve().await,
             2 | 3 => self.answer().await,
             4 => self.fail().await,
@@ -82,17 +84,46 @@ impl History {
             self.world.database.lands(reservation.id(), pause);
         }
         self.issued.push(reservation.id());
-        self.open.push(reservation);
+        self.open.push((reservation, None));
     }
 
-    fn take(&mut self) -> Option<Reservation> {
+    fn newcomer(&mut self) -> (Newcomer, Carriage) {
+        let on_revoke = [OnRevoke::Keep, OnRevoke::Rotate, OnRevoke::End][self.chance.index(3)];
+        let ttl = Duration::from_secs(1 + self.chance.below(3600));
+        let newcomer = Newcomer { ttl, ..share::newcomer(&self.wish()) };
+        (newcomer, Carriage { on_revoke, ..share::PLAN })
+    }
+
+    /// What is to be shared is issued: its create lands as any other does.
+    async fn share(&mut self) {
+        let (newcomer, plan) = self.newcomer();
+        let Ok(reservation) = self.world.ledger.reserve_carrier(&newcomer, plan).await else {
+            return;
+        };
+        let latest = ISSUE_WITHIN + LANDING_MARGIN;
+        let pause = Duration::from_secs(self.chance.below(latest.as_secs()));
+        self.world.database.lands(reservation.id(), pause);
+        self.issued.push(reservation.id());
+        self.open.push((reservation, Some(newcomer)));
+    }
+
+    async fn join(&mut self) {
+        let (newcomer, _) = self.newcomer();
+        let Ok(Some(offer)) = self.world.ledger.offer(&newcomer).await else { return };
+        if let Ok(lease) = self.world.ledger.join(&newcomer, &offer).await {
+            assert_eq!(self.world.state(offer.carrier()).await, "active");
+            self.issued.push(lease.id);
+        }
+    }
+
+    fn take(&mut self) -> Option<(Reservation, Option<Newcomer>)> {
         let at = self.chance.index(self.open.len());
         (at < self.open.len()).then(|| self.open.swap_remove(at))
     }
 
     /// The backend answers once it has done what it was asked to.
     async fn answer(&mut self) {
-        let Some(reservation) = self.take() else { return };
+        let Some((reservation, newcomer)) = self.take() else { return };
         let id = reservation.id();
         self.world.database.with(|inner| {
             let landing = inner.landing.len();
@@ -103,11 +134,27 @@ impl History {
         });
         let ttl = Duration::from_secs(self.chance.below(4000));
         let issued = self.world.issued(ttl);
-        let _outcome = self.world.ledger.activate(reservation, issued).await;
+        let Some(newcomer) = newcomer else {
+            let _outcome = self.world.ledger.activate(reservation, issued).await;
+            return;
+        };
+        let live = self
+            .world
+            .ledger
+            .find(id)
+            .await
+            .is_ok_and(|lease| lease.is_some_and(|l| l.state != "revoked"));
+        if !live || !self.world.try_keep(id).await {
+            self.world.ledger.discard(reservation, issued).await;
+        } else if let Ok(lease) =
+            self.world.ledger.activate_carrier(reservation, issued, &newcomer).await
+        {
+            self.issued.push(lease.id);
+        }
     }
 
     async fn fail(&mut self) {
-        let Some(reservation) = self.take() else { return };
+        let Some((reservation, _)) = self.take() else { return };
         let id = reservation.id();
         let acted = self.world.database.with(|inner| {
             inner.usable.contains(&id) || inner.landing.iter().any(|(_, lease)| *lease == id)
@@ -180,12 +227,11 @@ impl History {
         self.world.clock.jump_to(wall);
     }
 
-    /// At each start it may be a little further behind: what is further off is held. (That it is
-    /// ahead shortens the time for which a late create is looked for.)
+    /// At each start it may be a little further off: what is off by more is held.
     async fn crash(&mut self) {
-        self.behind += Duration::from_secs(self.chance.below(300));
-        let wall = START.plus(self.world.clock.elapsed()).minus(self.behind);
-        self.world.clock.jump_to(wall);
+        self.ahead += i64::try_from(self.chance.below(600_000)).unwrap() - 300_000;
+        let wall = START.plus(self.world.clock.elapsed());
+        self.world.clock.jump_to(Timestamp::from_millis(wall.millis() + self.ahead));
         self.open.clear();
         let shelf = Shelf::Memory(Arc::default());
         let (clock, database) = (Arc::clone(&self.world.clock), Arc::clone(&self.world.database));
@@ -232,9 +278,9 @@ impl History {
 async fn nothing_issued_is_lost_and_everything_issued_ends() {
     for seed in 1..=HISTORIES {
         let chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let (issued, open, forced, behind) = Default::default();
+        let (issued, open, forced, ahead) = Default::default();
         let mut history =
-            History { world: World::new().await, chance, issued, open, forced, behind };
+            History { world: World::new().await, chance, issued, open, forced, ahead };
         eprintln!("seed {seed}");
         for _ in 0..EVENTS {
             history.step().await;

@@ -21,6 +21,7 @@ const WORDS: &[&str] = &[
     "\"recovery\":{\"expires\":{\"within_millis\":18446744073709551615}}",
     "\"listable\"",
     "\"carrier\":\"01KAT5XXXXXXXXXXXXXXXXXXXX\",",
+    "\"carries\":\"rotate\",",
     "9223372036854775807",
     "-9223372036854775808",
     "4294967295",
@@ -51,10 +52,10 @@ fn check(input: &[u8]) -> bool {
     let entries = index::entries(&lease);
     assert!(entries.iter().all(|(_, key)| index::lease_of(key) == Some(id)));
     let due = entries.iter().find(|(place, _)| *place == index::Place::Due);
-    let (backend, time) = (lease.terms().backend.clone(), lease.due_at());
+    let (queue, time) = (index::Queue::of(lease.terms()), lease.due_at());
     // Before 1970 there was no lease: such a time is due at once.
     let time = time.max(Timestamp::from_millis(0));
-    assert_eq!(due.and_then(|(_, key)| index::due_of(key)), Some((backend, time)));
+    assert_eq!(due.and_then(|(_, key)| index::due_of(key)), Some((queue, time)));
     for now in [i64::MIN, 0, 1_793_520_300_000, i64::MAX].map(Timestamp::from_millis) {
         follow(lease.clone(), now);
     }
@@ -69,12 +70,17 @@ fn follow(lease: Lease, now: Timestamp) {
         Phase::Reserved(lease) => lease.condemn(None, Cause::LostAnswer, now).into(),
         Phase::Active(lease) => match lease.clone().renew(now, now) {
             Ok(renewed) => renewed.with_handle(SealedHandle::default()).into(),
-            Err(_) => lease.revoke(Cause::Expired, now).into(),
+            Err(_) => match lease.leave(Cause::Expired, now) {
+                Ok(revoked) => revoked.into(),
+                Err(lease) => lease.revoke(Cause::Expired, now).into(),
+            },
         },
-        Phase::Revoking(lease) => match lease.clone().confirmed(Evidence::Verified, now) {
-            Confirmed::Gone(revoked) => revoked.into(),
-            Confirmed::LookAgain(_) => lease.failed(now).into(),
-        },
+        Phase::Revoking(lease) => {
+            match lease.clone().since_start(now).confirmed(Evidence::Verified, now) {
+                Confirmed::Gone(revoked) => revoked.into(),
+                Confirmed::LookAgain(_) => lease.failed(now).into(),
+            }
+        }
         Phase::Revoked(lease) => {
             let _ = lease.forget_at();
             lease.into()

@@ -9,7 +9,8 @@
 //!   answered for it;
 //! * a lease never goes back to an earlier state, never outlives its permit, and leaves the ledger
 //!   only as `Revoked`, when it may be forgotten;
-//! * the indexes name what is there, and the counts count it.
+//! * the indexes name what is there, and the counts count it;
+//! * whoever shares a credential ends no later than its carrier, and an active carrier is shared.
 //!
 //! And in the end, with the backend up: everything ends, by the due index alone.
 
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
-use crate::lease::index::Quota;
+use crate::lease::index::{Queue, Quota};
 
 const ISSUE_WITHIN: u64 = 30;
 const LONGEST: u64 = 1800;
@@ -55,6 +56,14 @@ enum Event {
         fate: Fate,
         ttl: u64,
         whose: u8,
+        /// Whether others may share it.
+        carries: bool,
+    },
+    /// Somebody shares a credential that is there.
+    Share {
+        which: u8,
+        ttl: u64,
+        whose: u8,
     },
     /// The answer of a call under way arrives; which one is by chance.
     Answer(u8),
@@ -89,8 +98,11 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Fate::Lost),
     ];
     prop_oneof![
-        4 => (class, fate, 1..=LONGEST, any::<u8>())
-            .prop_map(|(class, fate, ttl, whose)| Event::Reserve { class, fate, ttl, whose }),
+        4 => (class, fate, 1..=LONGEST, any::<u8>(), any::<bool>()).prop_map(
+            |(class, fate, ttl, whose, carries)| Event::Reserve { class, fate, ttl, whose, carries }
+        ),
+        4 => (any::<u8>(), 0..=LONGEST, any::<u8>())
+            .prop_map(|(which, ttl, whose)| Event::Share { which, ttl, whose }),
         6 => any::<u8>().prop_map(Event::Answer),
         1 => (any::<u8>(), any::<bool>()).prop_map(|(which, acted)| Event::Fail(which, acted)),
         3 => (any::<u8>(), 0..=LONGEST).prop_map(|(which, ttl)| Event::Renew { which, ttl }),
@@ -126,6 +138,8 @@ struct Credential {
 #[derive(Debug)]
 struct World {
     now: Timestamp,
+    /// When this run of the gateway began.
+    opened: Timestamp,
     is_up: bool,
     count: u128,
     records: BTreeMap<LeaseId, Vec<u8>>,
@@ -148,6 +162,7 @@ impl World {
     fn new() -> Self {
         Self {
             now: at(0),
+            opened: at(0),
             is_up: true,
             count: 0,
             records: BTreeMap::new(),
@@ -205,7 +220,10 @@ impl World {
 
     fn apply(&mut self, event: Event) {
         match event {
-            Event::Reserve { class, fate, ttl, whose } => self.reserve(class, fate, ttl, whose),
+            Event::Reserve { class, fate, ttl, whose, carries } => {
+                self.reserve(class, (fate, ttl), whose, carries);
+            }
+            Event::Share { which, ttl, whose } => self.share(which, ttl, whose),
             Event::Answer(which) => self.answer(which),
             Event::Fail(which, acted) => self.fail(which, acted),
             Event::Renew { which, ttl } => self.ask_to_renew(which, ttl),
@@ -219,24 +237,27 @@ impl World {
             Event::Sweep(most) => self.sweep(usize::from(most)),
             Event::Passes(time) => self.passes(seconds(time)),
             Event::Backend(is_up) => self.is_up = is_up,
-            Event::Crash => self.calls.clear(),
-            // While the gateway runs its clock is steady: it is set between two runs. What was on its
-            // way when it was set ahead has arrived before anybody confirms the new time.
+            Event::Crash => self.start_at(self.now),
+            // While the gateway runs its clock is steady: it is set between two runs. What is on its
+            // way does not care.
             Event::ClockBack(by) => {
-                self.calls.clear();
-                self.now = self.now.minus(seconds(by));
                 self.landing.iter_mut().for_each(|(time, ..)| *time = time.minus(seconds(by)));
+                self.start_at(self.now.minus(seconds(by)));
             }
             Event::ClockAhead(by) => {
-                self.calls.clear();
-                self.passes(seconds(ISSUE_WITHIN) + LANDING_MARGIN);
-                self.now = self.now.plus(seconds(by));
+                self.landing.iter_mut().for_each(|(time, ..)| *time = time.plus(seconds(by)));
+                self.start_at(self.now.plus(seconds(by)));
                 self.passes(Duration::ZERO);
             }
         }
     }
 
-    fn reserve(&mut self, class: Class, fate: Fate, ttl: u64, whose: u8) {
+    fn start_at(&mut self, now: Timestamp) {
+        self.calls.clear();
+        (self.now, self.opened) = (now, now);
+    }
+
+    fn reserve(&mut self, class: Class, (fate, ttl): (Fate, u64), whose: u8, carries: bool) {
         self.count += 1;
         let recovery = match class {
             Class::Named => Recovery::Named,
@@ -244,12 +265,12 @@ impl World {
                 Recovery::Expires { within_millis: LONGEST * 1000 }
             }
         };
-        let subject = format!("subject-{}", whose % 2);
-        let owner = Identity { subject, ..terms(recovery).owner };
+        let policy = [OnRevoke::Keep, OnRevoke::Rotate, OnRevoke::End][usize::from(whose % 3)];
         let terms = Terms {
             id: LeaseId::new(self.now, self.count),
-            owner,
-            token: [whose % 3; 32],
+            owner: if carries { Identity::of_gateway() } else { owner(whose) },
+            token: if carries { [0; 32] } else { [1 + whose % 3; 32] },
+            share: if carries { Share::Carries(policy) } else { Share::Alone },
             reserved_at: self.now,
             issue_by: self.now.plus(seconds(ISSUE_WITHIN)),
             ends_by: self.now.plus(seconds(LONGEST)),
@@ -267,6 +288,44 @@ impl World {
         }
         self.calls.push(Call::Issue { id, issued, fate });
         self.passes(Duration::ZERO);
+    }
+
+    /// What the ledger writes down for somebody who gets a credential that is there.
+    fn share(&mut self, which: u8, ttl: u64, whose: u8) {
+        let carriers: Vec<_> = self.carriers().collect();
+        let Some(lease) = pick(&carriers, which) else { return };
+        let Phase::Active(carrier) = lease.phase() else { return };
+        if !self.is_ordered(&lease) {
+            self.join(carrier, self.now.plus(seconds(ttl)), whose);
+        }
+    }
+
+    fn carriers(&self) -> impl Iterator<Item = Lease> {
+        let all = self.records.keys().filter_map(|id| self.read(*id));
+        all.filter(|lease| lease.terms().carries().is_some())
+    }
+
+    fn join(&mut self, carrier: &Active, until: Timestamp, whose: u8) {
+        self.count += 1;
+        let terms = Terms {
+            id: LeaseId::new(self.now, self.count),
+            owner: owner(whose),
+            token: [1 + whose % 3; 32],
+            share: Share::Of(carrier.terms().id),
+            reserved_at: self.now,
+            issue_by: self.now,
+            ends_by: self.now.plus(seconds(LONGEST)),
+            ..carrier.terms().clone()
+        };
+        let until = until.min(carrier.expires_at());
+        if let Ok(lease) = Lease::sharing(terms, carrier, until, self.now) {
+            self.write(None, Some(&lease));
+        }
+    }
+
+    fn sharers_of(&self, carrier: LeaseId) -> Vec<Lease> {
+        let all = self.records.keys().filter_map(|id| self.read(*id));
+        all.filter(|lease| lease.is_live() && lease.terms().carrier() == Some(carrier)).collect()
     }
 
     fn take_call(&mut self, which: u8) -> Option<Call> {
@@ -298,7 +357,7 @@ impl World {
         let Some(before) = self.read(id) else { return };
         match before.phase().clone() {
             Phase::Reserved(reserved) => match reserved.activate(issued.clone(), self.now) {
-                Ok(active) => self.follow(&before, active),
+                Ok(active) => self.activated(&before, active),
                 Err((reserved, _)) => {
                     let condemned = reserved.condemn(Some(issued), Cause::Condemned, self.now);
                     self.follow(&before, condemned);
@@ -306,6 +365,15 @@ impl World {
             },
             Phase::Revoking(revoking) => self.follow(&before, revoking.learned(issued)),
             Phase::Active(_) | Phase::Revoked(_) => {}
+        }
+    }
+
+    /// Whoever asked for a credential that others may share is the first to share it.
+    fn activated(&mut self, before: &Lease, active: Active) {
+        let carries = active.terms().carries().is_some();
+        self.follow(before, active.clone());
+        if carries {
+            self.join(&active, active.expires_at(), 0);
         }
     }
 
@@ -335,10 +403,26 @@ impl World {
             return;
         }
         let (id, until) = (lease.terms().id, self.now.plus(seconds(ttl)));
+        if let Some(carrier) = lease.terms().carrier() {
+            self.renew_sharing(&lease, active.clone(), carrier, until);
+            return;
+        }
         if let Some(credential) = self.backend.get_mut(&id) {
             credential.ends_at = credential.ends_at.max(until);
         }
         self.calls.push(Call::Renew { id, until });
+    }
+
+    /// Nobody is asked: what the carrier has is what there is.
+    fn renew_sharing(&mut self, before: &Lease, of: Active, carrier: LeaseId, until: Timestamp) {
+        let carrier = self.read(carrier).filter(|carrier| !self.is_ordered(carrier));
+        let Some(Phase::Active(carrier)) = carrier.map(|lease| lease.into_parts().1) else {
+            return;
+        };
+        let until = until.min(carrier.expires_at());
+        if let Ok(active) = of.renew_sharing(&carrier, until, self.now) {
+            self.follow(before, active);
+        }
     }
 
     fn renewed(&mut self, id: LeaseId, until: Timestamp) {
@@ -355,8 +439,35 @@ impl World {
             Phase::Reserved(reserved) => {
                 self.follow(before, reserved.condemn(None, cause, self.now));
             }
-            Phase::Active(active) => self.follow(before, active.revoke(cause, self.now)),
+            Phase::Active(active) => match active.leave(cause, self.now) {
+                Ok(revoked) => self.left(before, revoked, cause),
+                Err(active) => self.end_credential(before, *active, cause),
+            },
             Phase::Revoking(_) | Phase::Revoked(_) => {}
+        }
+    }
+
+    /// A carrier ends with the last who shares it, or with who is revoked if it is to.
+    fn left(&mut self, before: &Lease, revoked: Revoked, cause: Cause) {
+        let carrier = revoked.terms().carrier().expect("it shared");
+        self.follow(before, revoked);
+        let Some(lease) = self.read(carrier) else { return };
+        let Phase::Active(active) = lease.phase().clone() else { return };
+        let ends = cause.is_revocation() && lease.terms().carries() == Some(OnRevoke::End);
+        if ends || self.sharers_of(carrier).is_empty() {
+            self.end_credential(&lease, active, cause);
+        }
+    }
+
+    /// Ends a credential, and by order whoever shares it.
+    fn end_credential(&mut self, before: &Lease, active: Active, cause: Cause) {
+        let (carrier, now) = (before.terms().id, self.now);
+        self.follow(before, active.revoke(cause, now));
+        // All of them: also one that was reserved before the clock was set back.
+        let newest = self.sharers_of(carrier).iter().map(|lease| lease.terms().reserved_at).max();
+        if let Some(newest) = newest {
+            let (scope, reserved_until) = (Scope::Carrier(carrier), newest.max(now));
+            self.orders.push(Order { scope, cause, reserved_until, given_at: now });
         }
     }
 
@@ -383,13 +494,15 @@ impl World {
     /// One round of the reaper, which finds its work in the indexes and nowhere else.
     fn sweep(&mut self, most: usize) {
         self.carry_out_orders(most);
-        let backend = terms(Recovery::Named).backend;
-        let bound = index::due_bound(&backend, self.now.plus(Duration::from_millis(1)));
-        let is_due = |key: &[u8]| key.starts_with(&index::backend_prefix(&backend)) && key < &bound;
-        let due = self.entries.iter().filter(|(place, _)| *place == index::Place::Due);
-        let due = due.filter(|(_, key)| is_due(key)).map(|(_, key)| index::lease_of(key).unwrap());
-        for id in due.take(most).collect::<Vec<_>>() {
-            self.take_further(id);
+        for queue in [Queue::Ledger, Queue::Backend(terms(Recovery::Named).backend)] {
+            let bound = queue.bound(self.now.plus(Duration::from_millis(1)));
+            let is_due = |key: &[u8]| key.starts_with(&queue.prefix()) && key < &bound;
+            let due = self.entries.iter().filter(|(place, _)| *place == index::Place::Due);
+            let due = due.filter(|(_, key)| is_due(key));
+            let due = due.map(|(_, key)| index::lease_of(key).unwrap());
+            for id in due.take(most).collect::<Vec<_>>() {
+                self.take_further(id);
+            }
         }
     }
 
@@ -402,6 +515,7 @@ impl World {
             | index::Place::Owner
             | index::Place::Backend
             | index::Place::Token
+            | index::Place::Carrier
             | index::Place::Quota => {
                 let of =
                     |(at, key): &&(index::Place, Vec<u8>)| *at == place && key.starts_with(&prefix);
@@ -427,13 +541,17 @@ impl World {
     }
 
     fn take_further(&mut self, id: LeaseId) {
-        let before = self.read(id).expect("what the index names");
-        assert!(before.due_at() <= self.now, "due, and not yet: {before:?}");
+        let before = self.read(id).expect("what the index named");
+        if before.due_at() > self.now {
+            // Its carrier ended with the one before it in this round.
+            return;
+        }
         match before.phase().clone() {
             Phase::Reserved(_) => self.begin_end(&before, Cause::LostAnswer),
             Phase::Active(_) => self.begin_end(&before, Cause::Expired),
             Phase::Revoked(_) => self.write(Some(&before), None),
             Phase::Revoking(revoking) if !revoking.is_reachable() => {
+                let revoking = revoking.since_start(self.opened);
                 self.confirm(&before, revoking.confirmed(Evidence::Acknowledged, self.now));
             }
             Phase::Revoking(revoking) if !self.is_up => {
@@ -459,6 +577,7 @@ impl World {
             return;
         };
         if let Phase::Revoking(revoking) = before.phase().clone() {
+            let revoking = revoking.since_start(self.opened);
             self.confirm(&before, revoking.confirmed_as_of(evidence, asked_at, self.now));
         }
     }
@@ -492,6 +611,7 @@ impl World {
         }
         let known = |id: &LeaseId| self.records.contains_key(id) || self.forgotten.contains(id);
         assert!(self.backend.keys().all(known), "issued, and never written down");
+        self.check_shared(&leases);
         let entries: BTreeSet<_> = leases.iter().flat_map(index::entries).collect();
         assert_eq!(self.entries, entries);
         let mut counts = BTreeMap::<Vec<u8>, i64>::new();
@@ -508,9 +628,27 @@ impl World {
         );
     }
 
+    fn check_shared(&self, leases: &[Lease]) {
+        for lease in leases.iter().filter(|lease| lease.terms().carries().is_some()) {
+            let id = Some(lease.terms().id);
+            let shares = |other: &&Lease| other.is_live() && other.terms().carrier() == id;
+            let sharers: Vec<_> = leases.iter().filter(shares).collect();
+            let Phase::Active(carrier) = lease.phase() else {
+                let is_ordered = sharers.iter().all(|sharer| self.is_ordered(sharer));
+                assert!(is_ordered, "shared, and no order: {lease:?}");
+                continue;
+            };
+            assert!(!sharers.is_empty(), "nobody shares it: {lease:?}");
+            for sharer in sharers {
+                let Phase::Active(active) = sharer.phase() else { panic!("{sharer:?}") };
+                assert!(active.expires_at() <= carrier.expires_at(), "{sharer:?} {carrier:?}");
+            }
+        }
+    }
+
     /// Restarted once more, with the backend up and nobody asking for anything.
     fn run_out(&mut self) {
-        self.calls.clear();
+        self.start_at(self.now);
         self.is_up = true;
         for _ in 0..ROUNDS {
             self.sweep(usize::MAX);
@@ -535,6 +673,10 @@ impl World {
         assert!(self.records.is_empty() && self.entries.is_empty(), "remembered for ever");
         assert!(self.counts.values().all(|count| *count == 0), "counted for ever");
     }
+}
+
+fn owner(whose: u8) -> Identity {
+    Identity { subject: format!("subject-{}", whose % 2), ..terms(Recovery::Named).owner }
 }
 
 fn assert_follows(before: &Lease, after: &Lease) {
