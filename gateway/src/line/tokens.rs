@@ -289,7 +289,8 @@ impl Line {
         let handle = self.handles.wrap(reservation.id(), &token.handle);
         let issued = lease::Issued {
             handle: handle.map_err(LedgerError::from)?,
-            expires_at: token.expires_at,
+            // A time asked for in full begins when the target is asked, which is after the permit.
+            expires_at: token.expires_at.min(reservation.terms().ends_by),
             renewable: false,
             revocable: false,
         };
