@@ -3,7 +3,7 @@
 //! Every durable step of a lease and every boundary of a call that changes something at a backend has
 //! a [`Point`], and so has every step in which a login is replaced. With the feature `kill-points` the process aborts at the one that the environment
 //! names, at the given time of passing it (`SYMBOLON_KILL_AT=after-issue`, `after-issue:3`); without it [`reach`] is nothing.
-//! Such a build can also be told that the wall clock is ahead ([`clock_ahead`]), since what a crash leaves
+//! Such a build can also be told that time has passed ([`time_passed`]), since what a crash leaves
 //! behind is looked for over minutes.
 //! The feature does not build without debug assertions: no release can have it. The test of the points
 //! goes through [`Point::ALL`] and matches each, so that a new point without a test does not compile.
@@ -155,24 +155,24 @@ pub fn reach(point: Point) {
 #[inline]
 pub fn reach(_: Point) {}
 
-/// How far ahead of the system's the wall clock of this process is taken to be: what
-/// `SYMBOLON_CLOCK_AHEAD` says, in seconds.
+/// How much more time has passed than the system says: the seconds in the file that
+/// `SYMBOLON_TIME_PASSED` names, which may grow while the process runs.
 #[cfg(feature = "kill-points")]
 #[must_use]
-pub fn clock_ahead() -> Duration {
+pub fn time_passed() -> Duration {
+    use std::path::PathBuf;
     use std::sync::LazyLock;
 
-    static AHEAD: LazyLock<Duration> = LazyLock::new(|| {
-        let text = crate::config::variable("SYMBOLON_CLOCK_AHEAD");
-        Duration::from_secs(text.and_then(|text| text.parse().ok()).unwrap_or(0))
-    });
-    *AHEAD
+    static FILE: LazyLock<Option<PathBuf>> =
+        LazyLock::new(|| crate::config::variable("SYMBOLON_TIME_PASSED").map(PathBuf::from));
+    let text = FILE.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    Duration::from_secs(text.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
 }
 
-/// It is not: this build believes the system.
+/// None: this build believes the system.
 #[cfg(not(feature = "kill-points"))]
 #[inline]
 #[must_use]
-pub const fn clock_ahead() -> Duration {
+pub const fn time_passed() -> Duration {
     Duration::ZERO
 }

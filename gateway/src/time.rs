@@ -42,11 +42,11 @@ impl Clock for SystemClock {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let now =
             Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX));
-        now.plus(crate::kill::clock_ahead())
+        now.plus(crate::kill::time_passed())
     }
 
     fn elapsed(&self) -> Duration {
-        steady().saturating_sub(self.started)
+        steady().saturating_sub(self.started).saturating_add(crate::kill::time_passed())
     }
 }
 

@@ -2,10 +2,12 @@
 //! found and ended, those that cannot be found are left to run out, and a create that lands after the
 //! crash is found within the margin.
 //!
-//! Minutes pass between two starts: the second runs with its wall clock ahead, by less than what the
-//! gateway would take for a jump.
+//! Minutes pass while the gateway runs, without anybody's waiting for them: for how long something is
+//! looked for counts anew from each start, so that a clock that was set ahead over one shortens nothing.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -22,30 +24,47 @@ use super::registry::Registry;
 
 const ISSUE: &str = "/v1/credentials/reg/app";
 const SERVER: &str = "request_timeout = \"3s\"";
-/// What may pass over a start without the clock's being doubted: less than five minutes.
-const AHEAD: Duration = Duration::from_secs(290);
-const NOW: Duration = Duration::ZERO;
+/// Less than for how long something is looked for.
+const SOON: Duration = LANDING_MARGIN.saturating_sub(Duration::from_secs(10));
+/// More than that.
+const LATER: Duration = LANDING_MARGIN.saturating_add(Duration::from_secs(10));
 
-/// A gateway in front of a registry.
+/// A gateway in front of a registry, and the time that has passed there.
 struct Scene {
     registry: Registry,
     home: Home,
+    passed: Mutex<Duration>,
 }
 
 impl Scene {
     async fn of(plugin: &str, role: &str) -> Self {
         let registry = Registry::start().await;
         let home = Home::serving(&registry.blocks(plugin, role), SERVER).cached();
-        Self { registry, home }
+        Self { registry, home, passed: Mutex::default() }
     }
 
-    /// A start at which so much time has passed as nobody waits for.
-    async fn start(&self, ahead: Duration) -> Running {
-        self.spawn(&[("SYMBOLON_CLOCK_AHEAD", &ahead.as_secs().to_string())]).await
+    /// So much time passes.
+    fn pass(&self, time: Duration) {
+        let mut passed = self.passed.lock().unwrap();
+        *passed += time;
+        let (file, new) = (self.file(), self.file().with_extension("new"));
+        std::fs::write(&new, passed.as_secs().to_string()).unwrap();
+        std::fs::rename(new, file).unwrap();
+    }
+
+    /// Where the gateway reads how much time has passed.
+    fn file(&self) -> PathBuf {
+        self.home.path().join("time-passed")
+    }
+
+    async fn start(&self) -> Running {
+        self.spawn(&[]).await
     }
 
     async fn spawn(&self, environment: &[(&str, &str)]) -> Running {
-        let mut running = self.home.spawn_with(environment);
+        let file = self.file();
+        let time = ("SYMBOLON_TIME_PASSED", file.to_str().unwrap());
+        let mut running = self.home.spawn_with(&[&[time], environment].concat());
         running.ready().await;
         running
     }
@@ -113,7 +132,7 @@ async fn what_is_found_by_listing_is_found_after_a_crash_and_ended() {
     ] {
         let scene = Scene::of("issuer-listable", "ttl = \"10m\"").await;
         scene.killed_at(point).await;
-        let running = scene.start(NOW).await;
+        let running = scene.start().await;
         if matches!(point, Point::AfterActivate) {
             // Nobody was answered, and it is its owner's all the same.
             let issued = scene.registry.issued();
@@ -135,7 +154,7 @@ async fn a_create_that_lands_after_the_crash_is_found_within_the_margin() {
     for plugin in ["issuer", "issuer-listable"] {
         let scene = Scene::of(plugin, "ttl = \"10m\"").await;
         scene.registry.be_slow();
-        let running = scene.start(NOW).await;
+        let running = scene.start().await;
         let (client, token) = (running.client(), scene.home.token());
         let mut asking = JoinSet::new();
         asking.spawn(async move { client.send("POST", ISSUE, &token, "").await });
@@ -146,7 +165,7 @@ async fn a_create_that_lands_after_the_crash_is_found_within_the_margin() {
         assert_eq!(scene.registry.under_way(), BTreeSet::from([lease]));
 
         // It is looked for when its time to be issued is over, and is not there.
-        let running = scene.start(NOW).await;
+        let running = scene.start().await;
         wait("it is looked for", async || scene.registry.revocations() > 0).await;
         scene.is_in(lease, "revoking").await;
         assert!(scene.registry.issued().is_empty());
@@ -155,7 +174,8 @@ async fn a_create_that_lands_after_the_crash_is_found_within_the_margin() {
         scene.die(running).await;
         assert!(scene.live().await.contains(&lease), "{plugin}: it is usable and has no lease");
 
-        let running = scene.start(AHEAD).await;
+        let running = scene.start().await;
+        scene.pass(LATER);
         wait("it is found", async || scene.registry.issued().is_empty()).await;
         scene.is_in(lease, "revoked").await;
         assert_eq!(scene.shown(lease).await["proof"], "verified", "{plugin}");
@@ -172,11 +192,10 @@ async fn what_cannot_be_found_runs_out_and_its_backend_is_not_asked() {
     let issued = scene.registry.issued();
     let lease = *issued.first().expect("it was issued");
 
-    let running = scene.start(NOW).await;
+    let running = scene.start().await;
     scene.is_in(lease, "revoking").await;
-    scene.die(running).await;
-    // Later than what it may have landed at, and before what landed then is over.
-    let running = scene.start(AHEAD).await;
+    // It may have landed by now, and what landed is not over.
+    scene.pass(SOON);
     scene.is_in(lease, "revoking").await;
     scene.die(running).await;
     let leases = left(&scene.home).await;
@@ -184,8 +203,8 @@ async fn what_cannot_be_found_runs_out_and_its_backend_is_not_asked() {
     let Some(Phase::Revoking(revoking)) = phase else { panic!("{phase:?}") };
     assert!(!revoking.is_reachable() && revoking.attempts() == 0, "{revoking:?}");
 
-    let past = LANDING_MARGIN + longest + Duration::from_secs(5);
-    let running = scene.start(past).await;
+    let running = scene.start().await;
+    scene.pass(LATER + longest);
     scene.is_in(lease, "revoked").await;
     assert_eq!(scene.shown(lease).await["proof"], "ran_out");
     assert_eq!(scene.registry.revocations(), 0, "it was asked for what it cannot find");
@@ -199,7 +218,7 @@ async fn what_cannot_be_found_but_is_known_ends_after_a_crash_like_any_other() {
         let scene = Scene::of("issuer-expires", "ttl = \"10m\"").await;
         scene.killed_at(point).await;
         let lease = *scene.live().await.first().expect("a lease");
-        let running = scene.start(NOW).await;
+        let running = scene.start().await;
         scene.give_back(&running, &lease.to_string()).await;
         scene.is_in(lease, "revoked").await;
         assert!(scene.registry.issued().is_empty(), "{}", point.as_str());
