@@ -5,6 +5,7 @@
 //! [`principal::Principal`] is who proved to want it, a `Permit` is the decision that lets it
 //! happen. Each is made in one module only, so that holding one is the proof that its check passed.
 
+pub mod arn;
 pub mod ask;
 pub mod audit;
 pub mod barrier;

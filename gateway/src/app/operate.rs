@@ -172,7 +172,7 @@ impl App {
                 json!({
                     "alias": alias,
                     "issuer": rules.issuer,
-                    "profile": rules.profile.name(),
+                    "profile": rules.form.record(),
                     "audiences": rules.audiences,
                     "keys": ids,
                     "keys_age_seconds": age,

@@ -194,9 +194,9 @@ fn vocabulary(config: &Config) -> Vocabulary {
     let backends = config.backends.iter().map(|(name, backend)| (name.clone(), terms(backend)));
     let targets = config.targets.iter().map(|(name, target)| (name.clone(), Some(target.ttl)));
     let issuers = config.issuers.iter().map(|(alias, issuer)| {
-        let attributes = issuer.rules.attributes.rules();
-        let attributes = attributes.map(|rule| (rule.name.to_string(), policy_type(rule.kind)));
-        let profile = issuer.rules.profile.name();
+        let attributes = issuer.rules.attribute_types();
+        let attributes = attributes.map(|(name, kind)| (name.to_owned(), policy_type(kind)));
+        let profile = issuer.rules.form.record();
         (alias.clone(), IssuerTerms { profile, attributes: attributes.collect() })
     });
     Vocabulary {

@@ -1,14 +1,15 @@
 //! Whether the parts of a configuration agree with each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use symbolon_core::id::{RoleName, TargetName};
-use symbolon_core::token::AttributeType;
+use symbolon_core::id::{IssuerAlias, RoleName, TargetName};
+use symbolon_core::token::{AttributeType, Issuers};
 
 use super::backends::{CredentialSource, Credentials};
 use super::cursor::Document;
 use super::fault::Problem;
-use super::issuers::Keys;
+use super::issuers::{Issuer, Keys};
 use super::server::Tls;
 use super::url::Endpoint;
 use super::{Config, SecretRef, spelling};
@@ -27,15 +28,19 @@ pub(super) fn check(config: &Config, document: &Document<'_>) {
 }
 
 fn issuers_are_distinct(config: &Config, document: &Document<'_>) {
-    let mut seen = BTreeMap::new();
-    for (alias, issuer) in &config.issuers {
-        if let Some(first) = seen.insert(issuer.rules.issuer.as_str(), alias) {
-            let message = format!("is registered already, as `{first}`");
-            let help = "one token must never belong to two issuers; merge the two blocks";
-            document
-                .fault(&format!("issuers.{alias}.issuer"), Problem::new(message).with_help(help));
-        }
-    }
+    let rules = config.issuers.values().map(|issuer| Arc::new(issuer.rules.clone()));
+    let Err((alias, error)) = Issuers::new(rules) else { return };
+    let name = config.issuers.get(&alias).map(|issuer| issuer.rules.issuer.as_str());
+    let same = |(other, issuer): &(&IssuerAlias, &Issuer)| {
+        **other != alias && Some(issuer.rules.issuer.as_str()) == name
+    };
+    let problem = match config.issuers.iter().find(same) {
+        Some((first, _)) => Problem::new(format!("is registered already, as `{first}`")).with_help(
+            "one token must never belong to two issuers: merge the two blocks, or give clusters of one name audiences of their own",
+        ),
+        None => Problem::new(error.to_string()),
+    };
+    document.fault(&format!("issuers.{alias}.issuer"), problem);
 }
 
 /// Two issuers with two key sets: under one name, one set would stand for both.
@@ -130,9 +135,11 @@ fn attributes_are_mapped(config: &Config, document: &Document<'_>) {
     for (name, target) in &config.targets {
         let key = format!("targets.{name}.attributes");
         for attribute in &target.exchange.attributes {
-            let rules = config.issuers.values().flat_map(|issuer| issuer.rules.attributes.rules());
-            let kinds: Vec<_> =
-                rules.filter(|rule| rule.name == *attribute).map(|rule| rule.kind).collect();
+            let types = config.issuers.values().flat_map(|issuer| issuer.rules.attribute_types());
+            let kinds: Vec<_> = types
+                .filter(|(name, _)| *name == attribute.as_str())
+                .map(|(_, kind)| kind)
+                .collect();
             if kinds.is_empty() {
                 let problem = Problem::new(format!("no issuer maps an attribute `{attribute}`"));
                 document.fault(&key, problem);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use symbolon_core::id::IssuerAlias;
 use symbolon_core::token::{
-    Algorithm, AttributeName, AttributeRule, AttributeType, ClaimMapping, IssuerRules,
-    MAX_TOKEN_BYTES, Owner, Pointer, Profile, RulesError,
+    Algorithm, AttributeName, AttributeRule, AttributeType, ClaimMapping, Form, IssuerRules, KeyPlace,
+    MAX_TOKEN_BYTES, ObjectBinding, Owner, Pointer, Profile, RulesError,
 };
 
 use super::cursor::{Block, Value};
@@ -50,17 +50,52 @@ pub enum Keys {
 impl Issuer {
     /// Reads one issuer; `audience` is the default audience.
     pub(super) fn read(block: &mut Block<'_>, audience: Option<&str>) -> Option<Self> {
-        let keys = block.section("keys", Keys::read);
+        let keys = block.child("keys", Keys::read);
         let reach = Reach::read(block);
         let refresh = block.or("refresh", 10 * MINUTE, parse::duration(MINUTE, 24 * HOUR));
         let max_stale = block.or("max_stale", 24 * HOUR, parse::duration(MINUTE, 168 * HOUR));
         let rules = rules(block, audience);
+        let keys = match (&rules, keys) {
+            (_, Some(keys)) => Some(keys),
+            (Some(rules), None) if !block.has("keys") => Keys::of(rules, block),
+            (_, None) => None,
+        };
         Some(Self { rules: rules?, keys: keys?, reach, refresh, max_stale })
     }
 }
 
+/// The names of the profiles.
+const PROFILES: &[(&str, Profile)] = &[
+    (Profile::Oidc.name(), Profile::Oidc),
+    (Profile::Aws.name(), Profile::Aws),
+    (Profile::Azure.name(), Profile::Azure),
+    (Profile::Gcp.name(), Profile::Gcp),
+    (Profile::GithubActions.name(), Profile::GithubActions),
+    (Profile::Gitlab.name(), Profile::Gitlab),
+    (Profile::Kubernetes.name(), Profile::Kubernetes),
+    (Profile::Spiffe.name(), Profile::Spiffe),
+];
+
+/// The rules before anything but their profile is read. Where the profile has no such issuer, the
+/// fault is recorded and those of any issuer stand in, so that the other keys are read for theirs.
+fn begin(
+    block: &Block<'_>,
+    profile: Profile,
+    (alias, issuer): (IssuerAlias, &str),
+    audiences: Vec<String>,
+) -> IssuerRules {
+    match IssuerRules::of(profile, alias.clone(), issuer, audiences.clone()) {
+        Ok(rules) => rules,
+        Err(error) => {
+            if block.has("issuer") {
+                block.fault_at("issuer", Problem::new(error.to_string()));
+            }
+            IssuerRules::new(alias, issuer, audiences)
+        }
+    }
+}
+
 fn rules(block: &mut Block<'_>, audience: Option<&str>) -> Option<IssuerRules> {
-    const PROFILES: &[(&str, Profile)] = &[(Profile::Oidc.name(), Profile::Oidc)];
     let issuer = block.required("issuer", issuer_name);
     let audiences = listed(block, "audiences", parse::text);
     let audiences = audiences.or_else(|| audience.map(|one| vec![one.to_owned()]));
@@ -73,13 +108,13 @@ fn rules(block: &mut Block<'_>, audience: Option<&str>) -> Option<IssuerRules> {
     // Without a usable name there are still rules to read, for their faults.
     let placeholder = || IssuerAlias::parse("unnamed");
     let of = (alias.clone().or_else(|_| placeholder()).ok()?, issuer.clone().unwrap_or_default());
-    let mut rules = IssuerRules::new(of.0, &of.1, audiences.clone().unwrap_or_default());
-    rules.profile = block.or("profile", rules.profile, parse::one_of(PROFILES));
+    let profile = block.or("profile", Profile::Oidc, parse::one_of(PROFILES));
+    let mut rules = begin(block, profile, (of.0, &of.1), audiences.clone().unwrap_or_default());
     if let Some(algorithms) = listed(block, "algorithms", algorithm) {
         rules.algorithms = algorithms;
     }
     let types = block.list("types", media_type);
-    rules.untyped = block.or("untyped", types.is_none(), parse::boolean);
+    rules.untyped = block.or("untyped", types.is_none() && rules.untyped, parse::boolean);
     rules.types = types.unwrap_or(rules.types);
     let lifetime = || parse::duration(SECOND, 48 * HOUR);
     rules.max_lifetime = block.or("max_lifetime", rules.max_lifetime, lifetime());
@@ -93,7 +128,8 @@ fn rules(block: &mut Block<'_>, audience: Option<&str>) -> Option<IssuerRules> {
     rules.subject_claim = block.or("subject", rules.subject_claim, pointer);
     rules.clients = block.list("clients", parse::text).unwrap_or_default();
     rules.owners = block.blocks("owners", owner);
-    rules.attributes = attributes(block)?;
+    rules.bindings = block.list("bindings", binding).unwrap_or(rules.bindings);
+    rules.attributes = attributes(block, &rules)?;
     let complete = issuer.is_some() && audiences.is_some() && alias.is_ok();
     (complete && checked(block, &rules)).then_some(rules)
 }
@@ -102,15 +138,23 @@ fn rules(block: &mut Block<'_>, audience: Option<&str>) -> Option<IssuerRules> {
 fn checked(block: &Block<'_>, rules: &IssuerRules) -> bool {
     let Err(error) = rules.check() else { return true };
     let key = match error {
-        RulesError::Issuer | RulesError::SameIssuer | RulesError::SameAlias => "issuer",
-        RulesError::Audience => "audiences",
+        RulesError::Issuer
+        | RulesError::SameIssuer
+        | RulesError::SameAlias
+        | RulesError::Name(_)
+        | RulesError::Tenantless => "issuer",
+        RulesError::Audience | RulesError::ForeignAudience => "audiences",
         RulesError::Algorithm => "algorithms",
-        RulesError::Type => "types",
+        RulesError::Type | RulesError::BoundType => "types",
+        RulesError::Bindings => "bindings",
+        RulesError::Looser(key) => key,
         RulesError::TokenBytes => "max_token_bytes",
         RulesError::Lifetime => "max_lifetime",
         RulesError::Leeway => "leeway",
         RulesError::SubjectBytes => "subject",
-        RulesError::Owner | RulesError::SharedWithoutOwners => "owners",
+        RulesError::Owner
+        | RulesError::SharedWithoutOwners(_)
+        | RulesError::OwnerClaim(_) => "owners",
     };
     block.fault_at(key, Problem::new(error.to_string()));
     false
@@ -161,6 +205,29 @@ fn pointer(value: &Value<'_>) -> Result<Pointer, Problem> {
 }
 
 impl Keys {
+    /// Where the keys of a profile's issuer are, if the profile knows.
+    fn of(rules: &IssuerRules, block: &mut Block<'_>) -> Option<Self> {
+        match rules.form.keys(&rules.issuer) {
+            Some(KeyPlace::Discovery) => Some(Self::Discovery),
+            Some(KeyPlace::Url(url)) => Endpoint::parse(&url).ok().map(Self::Url),
+            None => {
+                block.fault(Problem::new("has no `keys`").with_help(match rules.form {
+                    Form::Spiffe => "name the bundle: `keys = { url = \"https://…\" }`, or a `file`",
+                    Form::Oidc
+                    | Form::AwsToken
+                    | Form::AwsSigned
+                    | Form::Entra(_)
+                    | Form::Github
+                    | Form::Gitlab
+                    | Form::Google
+                    | Form::Kubernetes(_)
+                    | Form::Certificate => "add `keys = { discovery = true }`, or name a `url` or `file`",
+                }));
+                None
+            }
+        }
+    }
+
     fn read(block: &mut Block<'_>) -> Option<Self> {
         block.exactly_one(&["discovery", "url", "inline", "file"]);
         let discovery = block.optional("discovery", parse::yes).map(|()| Self::Discovery);
@@ -191,12 +258,22 @@ fn owner(block: &mut Block<'_>) -> Option<Owner> {
     Some(Owner { claim: claim?, allowed: allowed? })
 }
 
-fn attributes(block: &mut Block<'_>) -> Option<ClaimMapping> {
+fn binding(value: &Value<'_>) -> Result<ObjectBinding, Problem> {
+    const BINDINGS: &[(&str, ObjectBinding)] = &[
+        (ObjectBinding::Pod.as_str(), ObjectBinding::Pod),
+        (ObjectBinding::Node.as_str(), ObjectBinding::Node),
+        (ObjectBinding::Secret.as_str(), ObjectBinding::Secret),
+        (ObjectBinding::Nothing.as_str(), ObjectBinding::Nothing),
+    ];
+    parse::one_of(BINDINGS)(value)
+}
+
+fn attributes(block: &mut Block<'_>, rules: &IssuerRules) -> Option<ClaimMapping> {
     let name =
         |text: &str| AttributeName::parse(text).map_err(|error| Problem::new(error.to_string()));
-    let rules = block.entries("attributes", name, attribute);
+    let own = block.entries("attributes", name, attribute);
     let with_name = |(name, rule)| AttributeRule { name, ..rule };
-    match ClaimMapping::new(rules.into_iter().map(with_name).collect()) {
+    match rules.attributes.clone().with(own.into_iter().map(with_name).collect()) {
         Ok(mapping) => Some(mapping),
         Err(error) => {
             block.fault_at("attributes", Problem::new(error.to_string()));

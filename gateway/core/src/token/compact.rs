@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::json::{self, Limits, Object, Value};
+use super::profile::SpiffeId;
 use super::refusal::{Claim, Refusal};
 
 /// The longest token any issuer may be configured to send. (AWS STS takes as many characters.)
@@ -67,6 +68,25 @@ impl<'a> Compact<'a> {
         let issuer = self.claims.get("iss").ok_or(Refusal::MissingClaim(Claim::Issuer))?;
         let fits = |text: &&str| !text.is_empty() && is_printable(text);
         issuer.as_str().filter(fits).ok_or(Refusal::MalformedClaim(Claim::Issuer))
+    }
+
+    /// The issuer's name of the trust domain of an unproven SPIFFE ID in `sub`: where there is no
+    /// `iss` that counts, it chooses the rules.
+    pub(super) fn trust_domain(&self) -> Option<&str> {
+        let subject = self.claims.get("sub")?.as_str()?;
+        SpiffeId::parse(subject).map(|id| id.issuer())
+    }
+
+    /// Whether one of these is an unproven audience, good for choosing between issuers of one name.
+    pub(super) fn has_audience(&self, audiences: &[String]) -> bool {
+        let is_ours = |name: &Value| {
+            name.as_str().is_some_and(|name| audiences.iter().any(|audience| audience == name))
+        };
+        match self.claims.get("aud") {
+            Some(Value::Array(names)) => names.iter().any(is_ours),
+            Some(name) => is_ours(name),
+            None => false,
+        }
     }
 
     /// The unproven `kid`, good for deciding whether the key set is out of date.
@@ -135,6 +155,8 @@ pub(super) struct Header {
     pub(super) key_id: Option<String>,
     /// Without a leading `application/`, in lower case.
     pub(super) media_type: Option<String>,
+    /// Whether there is nothing else in it than `alg`, `kid` and `typ`.
+    pub(super) is_bare: bool,
 }
 
 impl Header {
@@ -152,7 +174,9 @@ impl Header {
         if text(&header, "cty")?.map(media_type).is_some_and(|cty| cty.ends_with("jwt")) {
             return Err(Refusal::Nested);
         }
+        let is_bare = header.names().all(|name| ["alg", "kid", "typ"].contains(&name));
         Ok(Self {
+            is_bare,
             algorithm: algorithm.to_owned(),
             key_id: key_id.map(str::to_owned),
             media_type: text(&header, "typ")?.map(media_type),

@@ -111,6 +111,10 @@ impl Object {
     pub(super) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
 }
 
 /// A number, as the text that was sent.

@@ -2,15 +2,18 @@
 //!
 //! A key that could verify what it should not is dropped, with a reason that operators can see; a
 //! set that cannot be trusted as a whole is refused, so that the caller keeps the last good one.
+//! A SPIFFE bundle is such a set too, with certificate authorities beside the keys.
 //!
 //! INVARIANT: every key in a [`KeySet`] is public, for signatures, strong enough, on its curve, and
 //! fits at least one algorithm that the issuer's rules allow. No two have the same `kid`.
+
+use std::time::Duration;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey, VerificationAlgorithm,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
 
 use super::algorithm::{Algorithm, install_crypto};
@@ -46,6 +49,9 @@ pub enum KeySetError {
     /// Nothing left after dropping.
     #[error("the key set has no usable key")]
     NoUsableKey,
+    /// A bundle whose sequence number or refresh hint is not a number.
+    #[error("the bundle's sequence number or refresh hint is malformed")]
+    Sequence,
 }
 
 impl KeySetError {
@@ -59,6 +65,7 @@ impl KeySetError {
             Self::TooManyKeys => "key_set_too_many_keys",
             Self::DuplicateKeyId => "key_set_duplicate_kid",
             Self::NoUsableKey => "key_set_no_usable_key",
+            Self::Sequence => "key_set_sequence",
         }
     }
 
@@ -71,7 +78,8 @@ impl KeySetError {
             | Self::NotASet
             | Self::TooManyKeys
             | Self::DuplicateKeyId
-            | Self::NoUsableKey => Kind::Unavailable,
+            | Self::NoUsableKey
+            | Self::Sequence => Kind::Unavailable,
         }
     }
 }
@@ -88,8 +96,8 @@ pub enum DropReason {
     /// A private key: whoever can read the set can sign.
     #[error("it has private members")]
     Private,
-    /// `use` is not `sig`.
-    #[error("its `use` is not `sig`")]
+    /// `use` is not what the set is for.
+    #[error("its `use` is not what the set is for")]
     Use,
     /// `key_ops` has no `verify`.
     #[error("its `key_ops` do not include `verify`")]
@@ -97,6 +105,9 @@ pub enum DropReason {
     /// `kid` is not a text of at most 256 bytes without control characters.
     #[error("its `kid` is malformed")]
     KeyId,
+    /// An authority with a `kid` or without a certificate.
+    #[error("it is an authority with a `kid` or without a certificate")]
+    Certificate,
     /// A coordinate, modulus or exponent is missing, not canonical base64url, or not minimal.
     #[error("a number of it is missing or malformed")]
     Number,
@@ -127,8 +138,20 @@ pub enum DropReason {
 #[derive(Debug)]
 pub struct KeySet {
     keys: Vec<Key>,
+    authorities: Vec<Vec<u8>>,
     dropped: Vec<(usize, DropReason)>,
+    sequence: Option<u64>,
+    refresh_hint: Option<Duration>,
     generation: u64,
+}
+
+/// What a key is for, by the `use` that it must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// `sig`, or none.
+    Signature,
+    /// `jwt-svid`, exactly.
+    JwtSvid,
 }
 
 impl KeySet {
@@ -144,15 +167,81 @@ impl KeySet {
         allowed: &[Algorithm],
         generation: u64,
     ) -> Result<Self, KeySetError> {
-        install_crypto();
-        let mut set = Self { keys: Vec::new(), dropped: Vec::new(), generation };
-        for (index, jwk) in members(bytes)?.iter().enumerate() {
-            match Key::parse(jwk, allowed) {
+        let mut set = Self::empty(generation);
+        for (index, jwk) in members(&document(bytes)?)?.iter().enumerate() {
+            match Key::parse(jwk, allowed, Purpose::Signature) {
                 Ok(key) => set.add(key)?,
                 Err(reason) => set.dropped.push((index, reason)),
             }
         }
         if set.keys.is_empty() { Err(KeySetError::NoUsableKey) } else { Ok(set) }
+    }
+
+    /// Reads a SPIFFE bundle of one trust domain (SPIFFE Trust Domain and Bundle §4): keys for
+    /// JWT-SVIDs, which must have a `kid`, and authorities for X.509-SVIDs. An empty bundle is one:
+    /// everything is revoked.
+    ///
+    /// # Errors
+    /// [`KeySetError`] if the bundle as a whole is refused.
+    pub fn bundle(
+        bytes: &[u8],
+        allowed: &[Algorithm],
+        generation: u64,
+    ) -> Result<Self, KeySetError> {
+        let document = document(bytes)?;
+        let mut set = Self::empty(generation);
+        set.sequence = count(&document, "spiffe_sequence")?;
+        set.refresh_hint = count(&document, "spiffe_refresh_hint")?.map(Duration::from_secs);
+        for (index, jwk) in members(&document)?.iter().enumerate() {
+            let taken = match jwk.get("use").and_then(Value::as_str) {
+                Some("x509-svid") => authority(jwk).map(|der| set.authorities.push(der)),
+                Some(_) | None => match Key::parse(jwk, allowed, Purpose::JwtSvid) {
+                    Ok(key) => {
+                        set.add(key)?;
+                        Ok(())
+                    }
+                    Err(reason) => Err(reason),
+                },
+            };
+            set.dropped.extend(taken.err().map(|reason| (index, reason)));
+        }
+        Ok(set)
+    }
+
+    /// A set of certificate authorities (DER) and no keys.
+    #[must_use]
+    pub fn of_authorities(authorities: Vec<Vec<u8>>, generation: u64) -> Self {
+        Self { authorities, ..Self::empty(generation) }
+    }
+
+    fn empty(generation: u64) -> Self {
+        install_crypto();
+        Self {
+            keys: Vec::new(),
+            authorities: Vec::new(),
+            dropped: Vec::new(),
+            sequence: None,
+            refresh_hint: None,
+            generation,
+        }
+    }
+
+    /// The certificate authorities, DER.
+    #[must_use]
+    pub fn authorities(&self) -> &[Vec<u8>] {
+        &self.authorities
+    }
+
+    /// The number that a bundle carries, which never falls.
+    #[must_use]
+    pub fn sequence(&self) -> Option<u64> {
+        self.sequence
+    }
+
+    /// How soon the bundle's owner would have it fetched again.
+    #[must_use]
+    pub fn refresh_hint(&self) -> Option<Duration> {
+        self.refresh_hint
     }
 
     /// The caller's count.
@@ -209,17 +298,42 @@ impl KeySet {
     }
 }
 
-fn members(bytes: &[u8]) -> Result<Vec<Object>, KeySetError> {
+fn document(bytes: &[u8]) -> Result<Object, KeySetError> {
     if bytes.len() > MAX_SET_BYTES {
         return Err(KeySetError::TooLarge);
     }
-    let set = json::object(bytes, SET).map_err(KeySetError::Json)?;
+    json::object(bytes, SET).map_err(KeySetError::Json)
+}
+
+fn members(set: &Object) -> Result<Vec<Object>, KeySetError> {
     let keys = set.get("keys").and_then(Value::as_array).ok_or(KeySetError::NotASet)?;
     if keys.len() > MAX_KEYS {
         return Err(KeySetError::TooManyKeys);
     }
     let jwks = keys.iter().map(|key| key.as_object().cloned());
     jwks.collect::<Option<_>>().ok_or(KeySetError::NotASet)
+}
+
+/// A whole number that is not negative, if it is there.
+fn count(document: &Object, name: &str) -> Result<Option<u64>, KeySetError> {
+    let Some(found) = document.get(name) else { return Ok(None) };
+    let number = match found {
+        Value::Number(number) => number.as_integer_text().and_then(|text| text.parse().ok()),
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
+    };
+    number.map(Some).ok_or(KeySetError::Sequence)
+}
+
+/// The certificate of an authority: the first of `x5c`, in the base64 of RFC 4648 §4.
+fn authority(jwk: &Object) -> Result<Vec<u8>, DropReason> {
+    let first = jwk.get("x5c").and_then(Value::as_array).and_then(<[Value]>::first);
+    let der = first.and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
+    match der {
+        Some(der) if !jwk.has("kid") => Ok(der),
+        Some(_) | None => Err(DropReason::Certificate),
+    }
 }
 
 /// A public key, ready to verify.
@@ -242,9 +356,16 @@ enum Shape {
 }
 
 impl Key {
-    fn parse(jwk: &Object, allowed: &[Algorithm]) -> Result<Self, DropReason> {
-        check_purpose(jwk)?;
+    fn parse(
+        jwk: &Object,
+        allowed: &[Algorithm],
+        purpose: Purpose,
+    ) -> Result<Self, DropReason> {
+        check_purpose(jwk, purpose)?;
         let id = parse_id(jwk)?;
+        if purpose == Purpose::JwtSvid && id.is_none() {
+            return Err(DropReason::KeyId);
+        }
         let (shape, decoding) = match jwk.get("kty").and_then(Value::as_str) {
             Some("RSA") => parse_rsa(jwk)?,
             Some("EC") => parse_ec(jwk)?,
@@ -305,14 +426,19 @@ impl Shape {
     }
 }
 
-fn check_purpose(jwk: &Object) -> Result<(), DropReason> {
+fn check_purpose(jwk: &Object, purpose: Purpose) -> Result<(), DropReason> {
     if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|name| jwk.has(name)) {
         return Err(match jwk.get("kty").and_then(Value::as_str) {
             Some("oct") => DropReason::Symmetric,
             Some(_) | None => DropReason::Private,
         });
     }
-    if jwk.get("use").is_some_and(|purpose| purpose.as_str() != Some("sig")) {
+    let stated = jwk.get("use").map(Value::as_str);
+    let fits = match purpose {
+        Purpose::Signature => stated.is_none_or(|stated| stated == Some("sig")),
+        Purpose::JwtSvid => stated.flatten() == Some("jwt-svid"),
+    };
+    if !fits {
         return Err(DropReason::Use);
     }
     let permits = |operations: &Value| {

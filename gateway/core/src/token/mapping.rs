@@ -198,6 +198,9 @@ pub enum MappingError {
     /// Two rules for one attribute.
     #[error("the attribute `{0}` is mapped twice")]
     Twice(AttributeName),
+    /// An attribute of the profile, from another claim or of another type.
+    #[error("the attribute `{0}` is the profile's: another name is needed")]
+    Taken(AttributeName),
     /// Over 64 rules.
     #[error("more than 64 attributes are mapped")]
     TooMany,
@@ -218,6 +221,26 @@ impl ClaimMapping {
             }
         }
         Ok(Self(rules))
+    }
+
+    /// These rules and an operator's own. One of the profile's can be named again to require it.
+    ///
+    /// # Errors
+    /// [`MappingError`].
+    pub fn with(self, own: Vec<AttributeRule>) -> Result<Self, MappingError> {
+        let mut rules = self.0;
+        let mut added = Vec::new();
+        for rule in Self::new(own)?.0 {
+            match rules.iter_mut().find(|known| known.name == rule.name) {
+                None => added.push(rule),
+                Some(known) if known.claim == rule.claim && known.kind == rule.kind => {
+                    known.required |= rule.required;
+                }
+                Some(known) => return Err(MappingError::Taken(known.name.clone())),
+            }
+        }
+        rules.extend(added);
+        Self::new(rules)
     }
 
     /// The rules.

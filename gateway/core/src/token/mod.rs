@@ -26,6 +26,7 @@ mod json;
 mod jwk;
 mod mapping;
 mod own;
+mod profile;
 mod refusal;
 mod rules;
 pub mod testing;
@@ -46,6 +47,7 @@ pub use mapping::{
 pub use own::{
     Drawn, Grant, LONGEST as LONGEST_ACCESS_TOKEN, draw, leases_of, own_rules, verify_own,
 };
+pub use profile::{ClusterHost, EntraVersion, Form, KeyPlace, ObjectBinding, Profile, SpiffeId};
 pub use refusal::{Claim, Refusal};
-pub use rules::{IssuerRules, Issuers, Owner, Profile, RulesError};
+pub use rules::{IssuerRules, Issuers, Owner, RulesError};
 pub use verify::{hypothetical, verify};

@@ -196,7 +196,7 @@ fn subject(claims: &Object, rules: &IssuerRules, issuers: &Issuers) -> Result<Su
     let issuer = text(member, "issuer").and_then(|alias| IssuerAlias::parse(alias).ok());
     let issuer = issuer.ok_or(OWN)?;
     let known = issuers.iter().find(|rules| rules.alias == issuer);
-    let profile = known.ok_or(Refusal::UnknownIssuer)?.profile.name();
+    let profile = known.ok_or(Refusal::UnknownIssuer)?.form.record();
     let identity = Identity { issuer, subject: text(member, "subject").ok_or(OWN)?.to_owned() };
     let attributes = member.get("attributes").and_then(read_attributes).ok_or(OWN)?;
     if identity.to_string() == named {

@@ -117,6 +117,9 @@ pub enum Refusal {
     /// `alg` is not among those the issuer's rules allow.
     #[error("the algorithm is not allowed for this issuer")]
     Algorithm,
+    /// A header member that tokens of this form must not have.
+    #[error("the header has a member that must not be there")]
+    UnknownHeader,
     /// `typ` is not among those the issuer's rules allow, or is missing where it must not be.
     #[error("the token type is not allowed for this issuer")]
     Type,
@@ -177,6 +180,21 @@ pub enum Refusal {
     /// More act for the subject, one for another, than is carried on.
     #[error("too many actors act for one another")]
     TooManyActors,
+    /// `sub` does not have the form that the platform gives it.
+    #[error("the subject does not have the form of its platform")]
+    SubjectForm,
+    /// Two claims of the token, or a claim and its issuer, contradict each other.
+    #[error("claims of the token contradict each other")]
+    Disagreement,
+    /// The token is a person's, not a workload's.
+    #[error("the token is a person's and not a workload's")]
+    Person,
+    /// The address in the token was not verified.
+    #[error("the address in the token was not verified")]
+    Unverified,
+    /// The token is not bound to an object of the cluster as it must be.
+    #[error("the token is not bound to an object of the cluster as it must be")]
+    Unbound,
     /// A claim that an attribute requires is not there.
     #[error("the claim of the attribute `{0}` is missing")]
     MissingAttribute(AttributeName),
@@ -206,6 +224,7 @@ impl Refusal {
             Self::UnknownIssuer => "issuer_unknown",
             Self::WrongIssuer => "issuer_wrong",
             Self::Algorithm => "algorithm",
+            Self::UnknownHeader => "header_unknown",
             Self::Type => "token_type",
             Self::UnknownKey => "key_unknown",
             Self::AmbiguousKey => "key_ambiguous",
@@ -226,6 +245,11 @@ impl Refusal {
             Self::Owner => "owner",
             Self::Actor => "actor",
             Self::TooManyActors => "actors_too_many",
+            Self::SubjectForm => "subject_form",
+            Self::Disagreement => "claims_disagree",
+            Self::Person => "person",
+            Self::Unverified => "email_unverified",
+            Self::Unbound => "unbound",
             Self::MissingAttribute(_) => "attribute_missing",
             Self::AttributeType(_) => "attribute_type",
         }
@@ -271,6 +295,12 @@ impl Refusal {
             | Self::Owner
             | Self::Actor
             | Self::TooManyActors
+            | Self::UnknownHeader
+            | Self::SubjectForm
+            | Self::Disagreement
+            | Self::Person
+            | Self::Unverified
+            | Self::Unbound
             | Self::MissingAttribute(_)
             | Self::AttributeType(_) => Kind::Unauthenticated,
         }
@@ -323,6 +353,12 @@ mod tests {
             Refusal::Owner,
             Refusal::Actor,
             Refusal::TooManyActors,
+            Refusal::UnknownHeader,
+            Refusal::SubjectForm,
+            Refusal::Disagreement,
+            Refusal::Person,
+            Refusal::Unverified,
+            Refusal::Unbound,
             Refusal::MissingAttribute(name.clone()),
             Refusal::AttributeType(name),
         ];

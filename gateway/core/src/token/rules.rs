@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use super::algorithm::Algorithm;
 use super::compact::{Compact, MAX_TOKEN_BYTES, is_printable, media_type};
-use super::mapping::{ClaimMapping, Pointer};
-use super::refusal::Refusal;
+use super::mapping::{AttributeType, ClaimMapping, Pointer};
+use super::profile::{Form, ObjectBinding, Profile, Terms};
+use super::refusal::{Claim, Refusal};
 use crate::id::IssuerAlias;
 
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
@@ -22,38 +23,40 @@ const MAX_ISSUER_BYTES: usize = 2048;
 const MAX_SUBJECT_BYTES: usize = 2048;
 const DEFAULT_TOKEN_BYTES: usize = 16 * 1024;
 
-/// Issuers whose tokens strangers can get.
-const SHARED: [&str; 12] = [
-    "https://accounts.google.com",
-    "accounts.google.com",
-    "https://agent.buildkite.com",
-    "https://api.pulumi.com/oidc",
-    "https://app.terraform.io",
-    "https://gitlab.com",
-    "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
-    "https://login.microsoftonline.com/common/v2.0",
-    "https://login.microsoftonline.com/consumers/v2.0",
-    "https://login.microsoftonline.com/organizations/v2.0",
-    "https://oidc.vercel.com",
-    "https://token.actions.githubusercontent.com",
+/// Issuers whose tokens strangers can get, and the claims that say whose a token is: one of them must
+/// be among the owners. Where none is named, any will do.
+const SHARED: [(&str, &[&str]); 9] = [
+    (
+        "https://accounts.google.com",
+        &[
+            "/sub",
+            "/email",
+            "/google/compute_engine/project_id",
+            "/google/compute_engine/project_number",
+        ],
+    ),
+    ("accounts.google.com", &["/sub", "/email"]),
+    ("https://agent.buildkite.com", &["/organization_id", "/organization_slug"]),
+    ("https://api.pulumi.com/oidc", &[]),
+    ("https://app.terraform.io", &["/terraform_organization_id", "/terraform_workspace_id"]),
+    ("https://gitlab.com", &["/namespace_id", "/project_id"]),
+    (
+        "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+        &["/oid", "/sub"],
+    ),
+    ("https://oidc.vercel.com", &["/owner_id", "/project_id"]),
+    (
+        "https://token.actions.githubusercontent.com",
+        &["/repository_owner_id", "/repository_id", "/enterprise_id"],
+    ),
 ];
 
-/// Which rules beyond the common ones a token follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Profile {
-    /// Any OpenID Connect issuer.
-    Oidc,
-}
+/// Names under which tenants of Entra share an endpoint. Their discovery document names a template,
+/// so that no token has them for its issuer.
+const TENANTLESS: [&str; 3] = ["common", "consumers", "organizations"];
 
-impl Profile {
-    /// The name in the configuration, and of the record of attributes in policies.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Oidc => "oidc",
-        }
-    }
-}
+/// Types of tokens that are worth nothing without a second proof: never accepted as bearer tokens.
+const BOUND_TYPES: [&str; 3] = ["wit+jwt", "wpt+jwt", "dpop+jwt"];
 
 /// A claim that says whose a token is, and the values that are ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +74,8 @@ pub struct IssuerRules {
     pub alias: IssuerAlias,
     /// `iss`, byte for byte.
     pub issuer: String,
-    /// The profile.
-    pub profile: Profile,
+    /// What its proofs look like.
+    pub form: Form,
     /// The gateway's names for itself towards this issuer; one of them must be in `aud`.
     pub audiences: Vec<String>,
     /// Whether `aud` may name nobody else (on by default: every audience of a token can replay it).
@@ -103,9 +106,41 @@ pub struct IssuerRules {
     pub subject_claim: Pointer,
     /// The claims that become attributes.
     pub attributes: ClaimMapping,
+    /// To what a token of a Kubernetes cluster may be bound.
+    pub bindings: Vec<ObjectBinding>,
 }
 
 impl IssuerRules {
+    /// The rules of a profile.
+    ///
+    /// # Errors
+    /// [`RulesError::Name`] if the profile has no issuer of this name.
+    pub fn of(
+        profile: Profile,
+        alias: IssuerAlias,
+        issuer: &str,
+        audiences: Vec<String>,
+    ) -> Result<Self, RulesError> {
+        let form = profile.form(issuer)?;
+        let rules = Self::new(alias, issuer, audiences);
+        if form == Form::Oidc {
+            return Ok(rules);
+        }
+        let terms = form.terms();
+        let subject = terms.subjects.first().and_then(|subject| Pointer::parse(subject).ok());
+        Ok(Self {
+            form,
+            algorithms: terms.algorithms.to_vec(),
+            types: terms.types.iter().map(|name| (*name).to_owned()).collect(),
+            untyped: terms.untyped,
+            max_lifetime: terms.lifetime,
+            max_subject_bytes: terms.max_subject_bytes,
+            subject_claim: subject.unwrap_or(rules.subject_claim),
+            attributes: form.mapping(),
+            ..rules
+        })
+    }
+
     /// The default rules: ES256 and RS256, one audience, `typ` absent or `JWT`, at most an hour,
     /// 30 seconds of leeway.
     #[must_use]
@@ -113,7 +148,7 @@ impl IssuerRules {
         Self {
             alias,
             issuer: issuer.to_owned(),
-            profile: Profile::Oidc,
+            form: Form::Oidc,
             audiences,
             single_audience: true,
             algorithms: vec![Algorithm::Es256, Algorithm::Rs256],
@@ -129,6 +164,7 @@ impl IssuerRules {
             owners: Vec::new(),
             subject_claim: Pointer::to_claim("sub"),
             attributes: ClaimMapping::default(),
+            bindings: vec![ObjectBinding::Pod],
         }
     }
 
@@ -140,7 +176,14 @@ impl IssuerRules {
         let is_text =
             |text: &str| (1..=MAX_ISSUER_BYTES).contains(&text.len()) && is_printable(text);
         let is_type = |name: &String| is_text(name) && media_type(name) == *name;
-        let is_shared = SHARED.contains(&self.issuer.as_str());
+        let is_tenantless = TENANTLESS.iter().any(|name| {
+            self.issuer.strip_prefix("https://login.microsoftonline.com/")
+                == Some(&format!("{name}/v2.0"))
+                || self.issuer == format!("https://sts.windows.net/{name}/")
+        });
+        let terms = self.form.terms();
+        let is_bound = |name: &String| BOUND_TYPES.contains(&name.as_str());
+        let is_foreign = |audience: &String| terms.foreign.contains(&audience.as_str());
         for (holds, error) in [
             (is_text(&self.issuer), RulesError::Issuer),
             (!self.audiences.is_empty(), RulesError::Audience),
@@ -153,13 +196,87 @@ impl IssuerRules {
             (self.leeway <= MAX_LEEWAY, RulesError::Leeway),
             ((1..=MAX_SUBJECT_BYTES).contains(&self.max_subject_bytes), RulesError::SubjectBytes),
             (self.owners.iter().all(|owner| !owner.allowed.is_empty()), RulesError::Owner),
-            (!is_shared || !self.owners.is_empty(), RulesError::SharedWithoutOwners),
+            (!is_tenantless, RulesError::Tenantless),
+            (!self.types.iter().any(is_bound), RulesError::BoundType),
+            (!self.audiences.iter().any(is_foreign), RulesError::ForeignAudience),
+            (!self.bindings.is_empty(), RulesError::Bindings),
         ] {
             if !holds {
                 return Err(error);
             }
         }
+        self.check_owned()?;
+        self.check_bounds(terms)
+    }
+
+    /// Issuers that sign for strangers too need an owner, and of the claims that say whose it is.
+    fn check_owned(&self) -> Result<(), RulesError> {
+        let shared = SHARED.iter().find(|(issuer, _)| *issuer == self.issuer);
+        let needed = self.form.terms().owners;
+        let claims = match shared {
+            Some((_, claims)) if needed.is_empty() => claims,
+            Some(_) | None if !needed.is_empty() => &needed,
+            Some(_) | None => return Ok(()),
+        };
+        let names = |owner: &Owner| claims.contains(&owner.claim.as_str());
+        match (self.owners.is_empty(), claims.is_empty() || self.owners.iter().any(names)) {
+            (true, _) => Err(RulesError::SharedWithoutOwners(claims)),
+            (false, false) => Err(RulesError::OwnerClaim(claims)),
+            (false, true) => Ok(()),
+        }
+    }
+
+    /// What a profile says is a bound: it can be narrowed and never be widened.
+    fn check_bounds(&self, terms: &Terms) -> Result<(), RulesError> {
+        if self.form == Form::Oidc {
+            return Ok(());
+        }
+        let is_type = |name: &String| terms.types.contains(&name.as_str());
+        let has_subject = terms.subjects.contains(&self.subject_claim.as_str());
+        for (holds, key) in [
+            (self.algorithms.iter().all(|known| terms.algorithms.contains(known)), "algorithms"),
+            (self.types.iter().all(is_type), "types"),
+            (terms.untyped || !self.untyped, "untyped"),
+            (terms.several_audiences || self.single_audience, "single_audience"),
+            (self.max_lifetime <= terms.longest, "max_lifetime"),
+            (has_subject, "subject"),
+        ] {
+            if !holds {
+                return Err(RulesError::Looser(key));
+            }
+        }
         Ok(())
+    }
+
+    /// The attributes that policies see, with their types.
+    pub fn attribute_types(&self) -> impl Iterator<Item = (&str, AttributeType)> {
+        let mapped = self.attributes.rules().map(|rule| (rule.name.as_str(), rule.kind));
+        mapped.chain(self.form.terms().derived.iter().copied())
+    }
+
+    /// Whether the unproven `iss` (or, of a SPIFFE document, the trust domain) is this issuer's.
+    pub(super) fn is_of(&self, token: &Compact<'_>) -> Result<bool, Refusal> {
+        match self.form {
+            Form::Spiffe => Ok(token.trust_domain() == Some(self.issuer.as_str())),
+            Form::Oidc
+            | Form::AwsToken
+            | Form::AwsSigned
+            | Form::Entra(_)
+            | Form::Github
+            | Form::Gitlab
+            | Form::Google
+            | Form::Kubernetes(_)
+            | Form::Certificate => Ok(token.issuer()? == self.issuer),
+        }
+    }
+
+    /// Whether another issuer of the same `iss` can be told from this one by the audience.
+    fn is_told_from(&self, other: &Self) -> bool {
+        let is_cluster = |rules: &Self| {
+            matches!(rules.form, Form::Kubernetes(_)) && rules.single_audience
+        };
+        let shares = self.audiences.iter().any(|audience| other.audiences.contains(audience));
+        is_cluster(self) && is_cluster(other) && !shares
     }
 }
 
@@ -196,19 +313,50 @@ pub enum RulesError {
     #[error("an owner's claim needs at least one allowed value")]
     Owner,
     /// Everybody can get tokens of this issuer.
-    #[error("strangers can get tokens of this issuer: `owners` must name the ids that are yours")]
-    SharedWithoutOwners,
+    #[error("strangers can get tokens of this issuer: `owners` must name the ids that are yours{}", one_of(.0))]
+    SharedWithoutOwners(&'static [&'static str]),
+    /// The owners are none of those that say whose a token is.
+    #[error("strangers can get tokens of this issuer: `owners` must have {}", words(.0))]
+    OwnerClaim(&'static [&'static str]),
+    /// The profile has no such issuer.
+    #[error("the profile's issuers are {0}")]
+    Name(&'static str),
+    /// An endpoint that the tenants of Entra share.
+    #[error("the tenants of Entra share this endpoint, and no token has it for its issuer: one block for each tenant, with its id")]
+    Tenantless,
+    /// A type of token that is worth nothing without a second proof.
+    #[error("tokens of this type are bound to a key and never bearer tokens")]
+    BoundType,
+    /// An audience that makes the token a credential somewhere else.
+    #[error("a token for this audience is a credential somewhere else: have one issued for the gateway")]
+    ForeignAudience,
+    /// Nothing that a token may be bound to.
+    #[error("at least one kind of binding is needed")]
+    Bindings,
+    /// Looser than the profile.
+    #[error("is looser than the profile allows")]
+    Looser(&'static str),
     /// Two issuers of one `iss`.
-    #[error("another issuer has the same `iss`")]
+    #[error("another issuer has the same `iss`; clusters of one name need audiences of their own")]
     SameIssuer,
     /// Two issuers of one alias.
     #[error("another issuer has the same alias")]
     SameAlias,
 }
 
+/// `: one of …`, if any claims are known.
+fn one_of(claims: &[&str]) -> String {
+    if claims.is_empty() { String::new() } else { format!(": {}", words(claims)) }
+}
+
+fn words(claims: &[&str]) -> String {
+    let named: Vec<_> = claims.iter().map(|claim| format!("`{claim}`")).collect();
+    format!("one of {}", named.join(", "))
+}
+
 /// The registered issuers.
 #[derive(Clone, Debug, Default)]
-pub struct Issuers(HashMap<String, Arc<IssuerRules>>);
+pub struct Issuers(Vec<Arc<IssuerRules>>, HashMap<String, Vec<usize>>);
 
 impl Issuers {
     /// Registers issuers.
@@ -230,22 +378,56 @@ impl Issuers {
         if self.iter().any(|known| known.alias == rules.alias) {
             return Err(RulesError::SameAlias);
         }
-        match self.0.insert(rules.issuer.clone(), Arc::clone(rules)) {
-            Some(_) => Err(RulesError::SameIssuer),
-            None => Ok(()),
+        if self.named(&rules.issuer).any(|known| !known.is_told_from(rules)) {
+            return Err(RulesError::SameIssuer);
         }
+        self.1.entry(rules.issuer.clone()).or_default().push(self.0.len());
+        self.0.push(Arc::clone(rules));
+        Ok(())
     }
 
-    /// The rules for a token, by its unproven `iss`.
+    /// The rules for a token, by its unproven `iss`; of clusters that share a name, by its audience
+    /// besides; of a SPIFFE document, by the trust domain of its `sub`.
     ///
     /// # Errors
     /// [`Refusal::UnknownIssuer`], or that of [`Compact::issuer`].
     pub fn select(&self, token: &Compact<'_>) -> Result<&Arc<IssuerRules>, Refusal> {
-        self.0.get(token.issuer()?).ok_or(Refusal::UnknownIssuer)
+        let domain = token.trust_domain().and_then(|domain| self.only(domain, |_| true));
+        let is_token = |rules: &IssuerRules| rules.form.is_token();
+        match token.issuer() {
+            Ok(name) => {
+                let several = self.named(name).count() > 1;
+                let fits = |rules: &IssuerRules| {
+                    is_token(rules) && (!several || token.has_audience(&rules.audiences))
+                };
+                let named = self.only(name, fits).filter(|rules| rules.form != Form::Spiffe);
+                named.or(domain).ok_or(Refusal::UnknownIssuer)
+            }
+            Err(Refusal::MissingClaim(Claim::Issuer)) => {
+                domain.ok_or(Refusal::MissingClaim(Claim::Issuer))
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 
-    /// All of them, in no order.
+    /// The only issuer of this name that fits.
+    fn only(
+        &self,
+        name: &str,
+        fits: impl Fn(&IssuerRules) -> bool,
+    ) -> Option<&Arc<IssuerRules>> {
+        let mut found = self.named(name).filter(|rules| fits(rules));
+        let first = found.next();
+        if found.next().is_some() { None } else { first }
+    }
+
+    fn named(&self, name: &str) -> impl Iterator<Item = &Arc<IssuerRules>> {
+        let places = self.1.get(name).into_iter().flatten();
+        places.filter_map(|place| self.0.get(*place))
+    }
+
+    /// All of them, as they were registered.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<IssuerRules>> {
-        self.0.values()
+        self.0.iter()
     }
 }

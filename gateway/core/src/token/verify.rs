@@ -5,6 +5,7 @@ use super::claims;
 use super::compact::{CLAIMS, Compact};
 use super::json::{self, Object};
 use super::jwk::KeySet;
+use super::profile::Form;
 use super::refusal::Refusal;
 use super::rules::IssuerRules;
 use crate::clock::Timestamp;
@@ -50,13 +51,17 @@ pub fn hypothetical(claims: &[u8], rules: &IssuerRules) -> Result<Subject, Refus
 }
 
 pub(super) fn check_header(token: &Compact<'_>, rules: &IssuerRules) -> Result<Algorithm, Refusal> {
-    if token.issuer()? != rules.issuer {
+    if !rules.is_of(token)? {
         return Err(Refusal::WrongIssuer);
     }
     if token.jws().bytes > rules.max_token_bytes {
         return Err(Refusal::TooLong);
     }
     let header = &token.jws().header;
+    // JWT-SVID §2: other header members than these three must not be there.
+    if rules.form == Form::Spiffe && !header.is_bare {
+        return Err(Refusal::UnknownHeader);
+    }
     let algorithm = Algorithm::parse(&header.algorithm);
     let allowed = algorithm.filter(|algorithm| rules.algorithms.contains(algorithm));
     let type_fits = match &header.media_type {
@@ -70,13 +75,16 @@ pub(super) fn check_header(token: &Compact<'_>, rules: &IssuerRules) -> Result<A
     }
 }
 
-fn subject(claims: &Object, rules: &IssuerRules) -> Result<Subject, Refusal> {
+pub(super) fn subject(claims: &Object, rules: &IssuerRules) -> Result<Subject, Refusal> {
     claims::check_client(claims, rules)?;
     claims::check_owners(claims, rules)?;
-    let subject = claims::subject(claims, rules)?;
+    rules.form.check(claims, rules)?;
+    let mut attributes = rules.attributes.apply(claims)?;
+    rules.form.derive(claims, &mut attributes);
+    let subject = rules.form.subject(claims::subject(claims, rules)?, claims)?;
     Ok(Subject {
         identity: Identity { issuer: rules.alias.clone(), subject },
-        profile: rules.profile.name(),
-        attributes: rules.attributes.apply(claims)?,
+        profile: rules.form.record(),
+        attributes,
     })
 }
