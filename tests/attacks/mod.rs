@@ -4,6 +4,7 @@
 mod floods;
 pub(crate) mod frames;
 mod paths;
+mod platforms;
 mod tokens;
 pub(crate) mod wire;
 

@@ -21,13 +21,16 @@ fn body(operation: &str) -> &'static str {
         "audit.hash" => r#"{"value":"a"}"#,
         "lease.revoke" => r#"{"scope":"demo/"}"#,
         "lease.force" => r#"{"reason":"it is gone"}"#,
+        "issuer.test" => r#"{"token":"a.b.c"}"#,
         _ => "",
     }
 }
 
 /// A path of the route that names something.
 fn named(path: &str) -> String {
-    path.replace("{lease}", "01JBX7K2M9P4QRSTVWXYZ01234").replace("{backend}", "demo")
+    path.replace("{lease}", "01JBX7K2M9P4QRSTVWXYZ01234")
+        .replace("{backend}", "demo")
+        .replace("{issuer}", "test")
 }
 
 /// What a gateway answers that has no leases, and no backend that issues.
@@ -53,7 +56,7 @@ const CHANGING: [&str; 10] = [
     "backend.rotate-root",
 ];
 
-const WITH_OBJECT: [&str; 11] = [
+const WITH_OBJECT: [&str; 12] = [
     "lock",
     "unlock",
     "revoke-sessions",
@@ -65,6 +68,7 @@ const WITH_OBJECT: [&str; 11] = [
     "backend.probe",
     "backend.reconcile",
     "backend.rotate-root",
+    "issuer.show",
 ];
 
 fn events(gateway: &Gateway, operation: &str) -> Vec<Value> {

@@ -4,6 +4,7 @@
 mod gateway;
 mod issuer;
 pub mod parts;
+pub mod platforms;
 pub mod postgres;
 pub mod process;
 

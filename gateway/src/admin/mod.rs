@@ -11,6 +11,7 @@
 //! only with an [`AdminPermit`] in hand; what a caller wrote stands in the log bounded and escaped.
 
 pub mod backends;
+pub mod issuers;
 pub mod leases;
 mod socket;
 
@@ -68,6 +69,8 @@ pub enum Operation {
     Leases(leases::Verb),
     /// Something about one backend.
     Backend(backends::Verb),
+    /// Something about one issuer, or about a token.
+    Issuer(issuers::Verb),
 }
 
 /// To whom an operation applies.
@@ -110,6 +113,7 @@ impl Operation {
             Self::AuditAnchor => "audit.anchor",
             Self::Leases(verb) => verb.name(),
             Self::Backend(verb) => verb.name(),
+            Self::Issuer(verb) => verb.name(),
         }
     }
 
@@ -122,6 +126,7 @@ impl Operation {
             }
             Self::Leases(verb) => verb.object(),
             Self::Backend(verb) => Some(verb.object()),
+            Self::Issuer(verb) => verb.object(),
             Self::Status
             | Self::Reload
             | Self::Plugins
@@ -148,6 +153,7 @@ impl Operation {
             Self::Status
             | Self::Plugins
             | Self::Issuers
+            | Self::Issuer(_)
             | Self::Metrics
             | Self::Locks
             | Self::HashValue(_)
@@ -333,12 +339,14 @@ fn malformed(detail: &str) -> OperationError {
 
 /// Method, path and name of every operation: what tests of every operation go through.
 ///
-/// `{lease}` and `{backend}` stand for an id and a name.
-pub const ROUTES: [(&str, &str, &str); 24] = [
+/// `{lease}`, `{backend}` and `{issuer}` stand for an id, a name and an alias.
+pub const ROUTES: [(&str, &str, &str); 26] = [
     ("GET", "/v1/status", "status"),
     ("POST", "/v1/reload", "reload"),
     ("GET", "/v1/plugins", "plugin.ls"),
     ("GET", "/v1/issuers", "issuer.ls"),
+    ("GET", "/v1/issuers/{issuer}", "issuer.show"),
+    ("POST", "/v1/issuers:test", "issuer.test"),
     ("GET", "/metrics", "metrics"),
     ("GET", "/v1/locks", "lock.ls"),
     ("POST", "/v1/locks", "lock"),
@@ -371,6 +379,9 @@ fn parse(arrival: &Arrival) -> Result<Operation, OperationError> {
     }
     if let Some(rest) = path.strip_prefix(backends::PATH) {
         return backends::parse(arrival, rest).map(Operation::Backend);
+    }
+    if let Some(rest) = path.strip_prefix(issuers::PATH).filter(|rest| !rest.is_empty()) {
+        return issuers::parse(arrival, rest).map(Operation::Issuer);
     }
     match path {
         "/v1/status" if get => Ok(Operation::Status),
@@ -539,10 +550,11 @@ mod tests {
                 "audit.hash" => r#"{"value":"a"}"#,
                 "lease.revoke" => r#"{"scope":"db/"}"#,
                 "lease.force" => r#"{"reason":"gone"}"#,
+                "issuer.test" => r#"{"token":"a.b.c"}"#,
                 _ => "",
             };
             let named = path.replace("{lease}", "01JBX7K2M9P4QRSTVWXYZ01234");
-            let named = named.replace("{backend}", "db");
+            let named = named.replace("{backend}", "db").replace("{issuer}", "ci");
             let operation = parsed(method, &named, body).unwrap();
             assert_eq!(operation.name(), name, "{method} {path}");
         }

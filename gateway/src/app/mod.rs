@@ -8,6 +8,7 @@ mod backends;
 pub mod demo;
 pub mod dev;
 pub mod foundation;
+mod issuers;
 mod leases;
 pub mod offline;
 mod operate;

@@ -15,7 +15,6 @@ use crate::admin::{Answer, Operation, OperationError, Operator, Whom};
 use crate::audit::JournalError;
 use crate::config::Change;
 use crate::keyring;
-use crate::line::authenticate::Freshness;
 
 impl Operator for App {
     fn decide(
@@ -54,6 +53,7 @@ impl Operator for App {
             Operation::HashValue(value) => Ok(plain(self.hashes(value.as_bytes()))),
             Operation::Leases(verb) => Box::pin(self.on_leases(verb)).await,
             Operation::Backend(verb) => Box::pin(self.on_backend(verb)).await,
+            Operation::Issuer(verb) => Box::pin(self.on_issuer(verb)).await,
         }
     }
 }
@@ -151,37 +151,6 @@ impl App {
             })
             .collect();
         json!({ "components": components, "backends": backends })
-    }
-
-    fn issuer_list(&self) -> Value {
-        let world = self.line.world.load();
-        let keys = world.authenticator.keys();
-        let mut issuers: Vec<_> = keys
-            .iter()
-            .map(|(alias, keys)| {
-                let current = keys.current();
-                let ids: Vec<_> = current
-                    .iter()
-                    .flat_map(|set| set.key_ids().map(|id| id.unwrap_or("-").to_owned()))
-                    .collect();
-                let age = match keys.freshness() {
-                    Freshness::Held(age) => Some(age.as_secs()),
-                    Freshness::Missing => None,
-                };
-                let rules = keys.rules();
-                json!({
-                    "alias": alias,
-                    "issuer": rules.issuer,
-                    "profile": rules.form.record(),
-                    "audiences": rules.audiences,
-                    "keys": ids,
-                    "keys_age_seconds": age,
-                    "usable": current.is_some(),
-                })
-            })
-            .collect();
-        issuers.sort_by_key(|issuer| issuer["alias"].to_string());
-        json!({ "issuers": issuers })
     }
 
     async fn reload_reported(&self) -> Result<Answer, OperationError> {

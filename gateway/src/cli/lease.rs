@@ -1,22 +1,19 @@
 //! `symbolon lease`: what was issued and must end, from the operator's side.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use symbolon_core::id::{BackendName, LeaseId};
-use zeroize::Zeroizing;
 
 use super::SocketArgs;
 use super::confirm::confirm;
 use super::failure::Failure;
 use super::output::{self, Form};
+use super::token_file;
 
 /// Most leases that one call of the admin API answers.
 const PAGE: usize = 1000;
-/// Longest token that is read.
-const MAX_TOKEN_BYTES: u64 = 64 << 10;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -276,7 +273,7 @@ async fn revoke(args: &RevokeArgs, form: Form) -> Result<(), Failure> {
     let path = "/v1/leases:revoke";
     let body = match (&args.id, &args.token, args.scope.text()) {
         (Some(id), ..) => json!({ "lease": id.to_string() }),
-        (None, Some(file), _) => json!({ "token": token(file)?.as_str() }),
+        (None, Some(file), _) => json!({ "token": token_file::read(file)?.as_str() }),
         (None, None, Some(scope)) => json!({ "scope": scope }),
         (None, None, None) => json!({ "scope": "everything" }),
     };
@@ -303,18 +300,6 @@ fn ending(counted: &Value) -> String {
     let scope = counted.get("scope").and_then(Value::as_str).unwrap_or_default();
     let noun = if number == 1 { "lease" } else { "leases" };
     format!("this ends {number} {noun} ({scope})")
-}
-
-/// A token on the command line would be seen by everybody who can list processes.
-fn token(file: &Path) -> Result<Zeroizing<String>, Failure> {
-    let mut token = Zeroizing::new(String::new());
-    let read = match file == Path::new("-") {
-        true => std::io::stdin().lock().take(MAX_TOKEN_BYTES).read_to_string(&mut token),
-        false => std::fs::File::open(file)
-            .and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut token)),
-    };
-    read.map_err(|error| Failure::new(format!("cannot read the token: {error}")))?;
-    Ok(Zeroizing::new(token.trim().to_owned()))
 }
 
 async fn resume(yes: bool, gateway: &SocketArgs, form: Form) -> Result<(), Failure> {

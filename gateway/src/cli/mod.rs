@@ -20,6 +20,7 @@ mod remote;
 mod report;
 mod secret;
 mod serve;
+mod token_file;
 
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use symbolon_core::id::IssuerAlias;
 use symbolon_core::token::{
-    Algorithm, AttributeName, AttributeRule, AttributeType, ClaimMapping, Form, IssuerRules, KeyPlace,
-    MAX_TOKEN_BYTES, ObjectBinding, Owner, Pointer, Profile, RulesError,
+    Algorithm, AttributeName, AttributeRule, AttributeType, ClaimMapping, Form, IssuerRules,
+    KeyPlace, MAX_TOKEN_BYTES, ObjectBinding, Owner, Pointer, Profile, RulesError,
 };
 
 use super::cursor::{Block, Value};
@@ -152,9 +152,9 @@ fn checked(block: &Block<'_>, rules: &IssuerRules) -> bool {
         RulesError::Lifetime => "max_lifetime",
         RulesError::Leeway => "leeway",
         RulesError::SubjectBytes => "subject",
-        RulesError::Owner
-        | RulesError::SharedWithoutOwners(_)
-        | RulesError::OwnerClaim(_) => "owners",
+        RulesError::Owner | RulesError::SharedWithoutOwners(_) | RulesError::OwnerClaim(_) => {
+            "owners"
+        }
     };
     block.fault_at(key, Problem::new(error.to_string()));
     false
@@ -212,7 +212,9 @@ impl Keys {
             Some(KeyPlace::Url(url)) => Endpoint::parse(&url).ok().map(Self::Url),
             None => {
                 block.fault(Problem::new("has no `keys`").with_help(match rules.form {
-                    Form::Spiffe => "name the bundle: `keys = { url = \"https://…\" }`, or a `file`",
+                    Form::Spiffe => {
+                        "name the bundle: `keys = { url = \"https://…\" }`, or a `file`"
+                    }
                     Form::Oidc
                     | Form::AwsToken
                     | Form::AwsSigned
@@ -221,7 +223,9 @@ impl Keys {
                     | Form::Gitlab
                     | Form::Google
                     | Form::Kubernetes(_)
-                    | Form::Certificate => "add `keys = { discovery = true }`, or name a `url` or `file`",
+                    | Form::Certificate => {
+                        "add `keys = { discovery = true }`, or name a `url` or `file`"
+                    }
                 }));
                 None
             }

@@ -356,11 +356,7 @@ enum Shape {
 }
 
 impl Key {
-    fn parse(
-        jwk: &Object,
-        allowed: &[Algorithm],
-        purpose: Purpose,
-    ) -> Result<Self, DropReason> {
+    fn parse(jwk: &Object, allowed: &[Algorithm], purpose: Purpose) -> Result<Self, DropReason> {
         check_purpose(jwk, purpose)?;
         let id = parse_id(jwk)?;
         if purpose == Purpose::JwtSvid && id.is_none() {

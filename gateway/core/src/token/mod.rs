@@ -19,6 +19,7 @@
 //! [`Principal`]: crate::principal::Principal
 
 mod algorithm;
+mod check;
 mod claims;
 mod compact;
 mod delegation;
@@ -37,6 +38,7 @@ mod weak;
 mod tests;
 
 pub use algorithm::{Algorithm, install_crypto};
+pub use check::{Check, Outline};
 pub use compact::{Compact, MAX_TOKEN_BYTES, fingerprint};
 pub use delegation::{MAX_ACTORS, Shown, delegate, written as act_of};
 pub use json::Fault;

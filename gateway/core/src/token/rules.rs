@@ -272,9 +272,8 @@ impl IssuerRules {
 
     /// Whether another issuer of the same `iss` can be told from this one by the audience.
     fn is_told_from(&self, other: &Self) -> bool {
-        let is_cluster = |rules: &Self| {
-            matches!(rules.form, Form::Kubernetes(_)) && rules.single_audience
-        };
+        let is_cluster =
+            |rules: &Self| matches!(rules.form, Form::Kubernetes(_)) && rules.single_audience;
         let shares = self.audiences.iter().any(|audience| other.audiences.contains(audience));
         is_cluster(self) && is_cluster(other) && !shares
     }
@@ -322,13 +321,17 @@ pub enum RulesError {
     #[error("the profile's issuers are {0}")]
     Name(&'static str),
     /// An endpoint that the tenants of Entra share.
-    #[error("the tenants of Entra share this endpoint, and no token has it for its issuer: one block for each tenant, with its id")]
+    #[error(
+        "the tenants of Entra share this endpoint, and no token has it for its issuer: one block for each tenant, with its id"
+    )]
     Tenantless,
     /// A type of token that is worth nothing without a second proof.
     #[error("tokens of this type are bound to a key and never bearer tokens")]
     BoundType,
     /// An audience that makes the token a credential somewhere else.
-    #[error("a token for this audience is a credential somewhere else: have one issued for the gateway")]
+    #[error(
+        "a token for this audience is a credential somewhere else: have one issued for the gateway"
+    )]
     ForeignAudience,
     /// Nothing that a token may be bound to.
     #[error("at least one kind of binding is needed")]
@@ -411,11 +414,7 @@ impl Issuers {
     }
 
     /// The only issuer of this name that fits.
-    fn only(
-        &self,
-        name: &str,
-        fits: impl Fn(&IssuerRules) -> bool,
-    ) -> Option<&Arc<IssuerRules>> {
+    fn only(&self, name: &str, fits: impl Fn(&IssuerRules) -> bool) -> Option<&Arc<IssuerRules>> {
         let mut found = self.named(name).filter(|rules| fits(rules));
         let first = found.next();
         if found.next().is_some() { None } else { first }

@@ -78,9 +78,9 @@ pub(super) fn check_header(token: &Compact<'_>, rules: &IssuerRules) -> Result<A
 pub(super) fn subject(claims: &Object, rules: &IssuerRules) -> Result<Subject, Refusal> {
     claims::check_client(claims, rules)?;
     claims::check_owners(claims, rules)?;
-    rules.form.check(claims, rules)?;
     let mut attributes = rules.attributes.apply(claims)?;
-    rules.form.derive(claims, &mut attributes);
+    rules.form.derive(claims, &mut attributes)?;
+    rules.form.check(claims, rules)?;
     let subject = rules.form.subject(claims::subject(claims, rules)?, claims)?;
     Ok(Subject {
         identity: Identity { issuer: rules.alias.clone(), subject },

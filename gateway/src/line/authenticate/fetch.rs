@@ -82,6 +82,9 @@ pub enum FetchError {
         "the keys moved to another host; restart, or change the issuer's block and reload, to accept that"
     )]
     Moved,
+    /// The bundle has a lower sequence number than the one in force.
+    #[error("the bundle is older than the one in force")]
+    Older,
     /// The key set is refused as a whole.
     #[error("the key set is refused")]
     Keys(#[from] symbolon_core::token::KeySetError),
@@ -98,6 +101,7 @@ impl FetchError {
             Self::Document(_) => "document",
             Self::Issuer => "issuer",
             Self::Moved => "moved",
+            Self::Older => "older",
             Self::Keys(_) => "keys",
         }
     }

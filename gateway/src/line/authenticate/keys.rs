@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use symbolon_core::clock::Clock;
-use symbolon_core::token::{IssuerRules, KeySet};
+use symbolon_core::token::{Form, IssuerRules, KeySet, KeySetError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -212,6 +212,9 @@ impl Keys {
     fn receive(&self, fetched: Fetched) -> Result<Duration, FetchError> {
         let pause = fetched.max_age.unwrap_or(self.settings.refresh).clamp(SHORTEST, LONGEST);
         self.take(fetched)?;
+        let held = self.held.load();
+        let hint = held.as_ref().and_then(|held| held.set.refresh_hint());
+        let pause = hint.map_or(pause, |hint| hint.clamp(SHORTEST, LONGEST));
         Ok(pause.min(self.settings.refresh.max(SHORTEST)))
     }
 
@@ -229,12 +232,34 @@ impl Keys {
             Some(held) => held.set.clone(),
             None => {
                 let generation = before.as_ref().map_or(1, |held| held.set.generation() + 1);
-                Arc::new(KeySet::parse(&fetched.body, &self.rules.algorithms, generation)?)
+                let set = self.read(&fetched.body, generation)?;
+                // A bundle that is older than the one in force was replayed on the way here.
+                let known = before.as_ref().and_then(|held| held.set.sequence());
+                if known.is_some() && set.sequence() < known {
+                    return Err(FetchError::Older);
+                }
+                Arc::new(set)
             }
         };
         let held = Held { set, digest, fetched: self.clock.elapsed(), host: fetched.host };
         self.held.store(Some(Arc::new(held)));
         Ok(())
+    }
+
+    fn read(&self, body: &[u8], generation: u64) -> Result<KeySet, KeySetError> {
+        let algorithms = &self.rules.algorithms;
+        match self.rules.form {
+            Form::Spiffe => KeySet::bundle(body, algorithms, generation),
+            Form::Oidc
+            | Form::AwsToken
+            | Form::AwsSigned
+            | Form::Entra(_)
+            | Form::Github
+            | Form::Gitlab
+            | Form::Google
+            | Form::Kubernetes(_)
+            | Form::Certificate => KeySet::parse(body, algorithms, generation),
+        }
     }
 
     fn age(&self, held: &Held) -> Duration {

@@ -9,6 +9,7 @@
 //! INVARIANT: what is remembered of a verified token never outlives its `exp`, the configured time
 //! (at most 60 s) or the key set that verified it: a withdrawn key refuses at once.
 
+mod examine;
 mod fetch;
 mod keys;
 mod turns;
@@ -29,6 +30,7 @@ use symbolon_core::token::{
     verify_own,
 };
 
+pub use examine::{Examination, Step, Verdict};
 pub use fetch::{FetchError, KeySource, Way};
 pub use keys::{Freshness, KeySettings, Keys};
 
@@ -265,30 +267,39 @@ impl Authenticator {
         source: Option<IpAddr>,
     ) -> Result<Arc<Verified>, Unproven> {
         let compact = Compact::parse(token, MAX_TOKEN_BYTES)?;
-        if compact.issuer()? == self.own.issuer {
+        if compact.issuer() == Ok(&self.own.issuer) {
             return self.verify_own(&compact, fingerprint, source).await;
         }
-        let rules = self.issuers.select(&compact)?;
+        let verified = Arc::new(self.establish(&compact, source).await?);
+        self.verified.insert(fingerprint, verified.clone());
+        Ok(verified)
+    }
+
+    /// Looks at everything that a token shows, with the keys in force and newer ones if need be.
+    async fn establish(
+        &self,
+        compact: &Compact<'_>,
+        source: Option<IpAddr>,
+    ) -> Result<Verified, Unproven> {
+        let rules = self.issuers.select(compact)?;
         let keys = self.keys.get(&rules.alias).ok_or(Unproven::NoKeys)?;
         let set = keys.first().await.ok_or(Unproven::NoKeys)?;
         // Keys are waited for between turns, never within one.
-        let (principal, set) = match self.check((&compact, rules), &set, source).await {
+        let (principal, set) = match self.check((compact, rules), &set, source).await {
             Err(Unproven::Token(Refusal::UnknownKey)) => {
                 let newer = keys.after_unknown_key(set.generation()).await;
                 let set = newer.ok_or(Refusal::UnknownKey)?;
-                (self.check((&compact, rules), &set, source).await?, set)
+                (self.check((compact, rules), &set, source).await?, set)
             }
             checked => (checked?, set),
         };
-        let verified = Arc::new(Verified {
+        Ok(Verified {
             principal: Arc::new(principal),
             generation: set.generation(),
             at: self.standing.clock.elapsed(),
             one_shot: rules.one_shot,
             leeway: rules.leeway,
-        });
-        self.verified.insert(fingerprint, verified.clone());
-        Ok(verified)
+        })
     }
 
     /// An access token of our own: our keys are always there.

@@ -3,7 +3,9 @@
 //! The issuer proves an account and nothing else, so the account stands among the owners. What the
 //! caller chooses (`request_tags`) is not mapped.
 
-use super::{COMMON, ClusterHost, Form, HOUR, Terms, host_and_path, is_hex, is_region, is_uuid, sub};
+use super::{
+    COMMON, ClusterHost, Form, HOUR, Terms, host_and_path, is_hex, is_region, is_uuid, sub,
+};
 use crate::arn::{Arn, ResourceKind};
 use crate::token::algorithm::Algorithm;
 use crate::token::json::{Object, Value};
@@ -75,8 +77,8 @@ pub(super) fn form(issuer: &str) -> Option<Form> {
 /// workload.
 pub(super) fn check(claims: &Object) -> Result<(), Refusal> {
     let arn = Arn::parse(sub(claims)?).ok_or(Refusal::SubjectForm)?;
-    let is_workload = arn.service == "iam"
-        && matches!(arn.kind(), Some(ResourceKind::Role | ResourceKind::User));
+    let is_workload =
+        arn.service == "iam" && matches!(arn.kind(), Some(ResourceKind::Role | ResourceKind::User));
     let account = claims.get(CLAIMS).and_then(Value::as_object);
     let account = account.and_then(|claims| claims.get("aws_account")).and_then(Value::as_str);
     match account {

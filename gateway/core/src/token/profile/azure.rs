@@ -4,9 +4,13 @@
 //! One block a tenant: the endpoints that all tenants share are no issuers. Any application of the
 //! tenant can get a token for our audience, so policies must name who is meant.
 
-use super::{COMMON, ClusterHost, Form, KeyPlace, MINUTE, RS256, Terms, host_and_path, is_region, is_uuid, text};
+use super::{
+    COMMON, ClusterHost, Form, KeyPlace, MINUTE, RS256, Terms, host_and_path, is_region, is_uuid,
+    text,
+};
 use crate::principal::{Attribute, Attributes};
-use crate::token::json::{Object, Value};
+use crate::token::json::Object;
+use crate::token::mapping::AttributeName;
 use crate::token::mapping::AttributeType::{String, Strings};
 use crate::token::refusal::Refusal;
 
@@ -82,7 +86,8 @@ pub(super) fn form(issuer: &str) -> Option<Form> {
 
 /// Version and tenant id, by the issuer's name.
 fn tenant(issuer: &str) -> Option<(Version, &str)> {
-    let v1 = issuer.strip_prefix("https://sts.windows.net/").and_then(|rest| rest.strip_suffix('/'));
+    let v1 =
+        issuer.strip_prefix("https://sts.windows.net/").and_then(|rest| rest.strip_suffix('/'));
     let v2 = issuer
         .strip_prefix("https://login.microsoftonline.com/")
         .and_then(|rest| rest.strip_suffix("/v2.0"));
@@ -117,9 +122,11 @@ pub(super) fn check(claims: &Object, version: Version, issuer: &str) -> Result<(
 
 /// `xms_mirid` is an ARM id, which Azure compares without regard to case: policies get it in lower
 /// case.
-pub(super) fn derive(claims: &Object, attributes: &mut Attributes) {
-    if let Some(id) = claims.get("xms_mirid").and_then(Value::as_str) {
-        let id = Attribute::String(id.to_ascii_lowercase());
-        attributes.insert("resource_id".to_owned(), id);
-    }
+pub(super) fn derive(claims: &Object, attributes: &mut Attributes) -> Result<(), Refusal> {
+    const NAME: &str = "resource_id";
+    let Some(claim) = claims.get("xms_mirid") else { return Ok(()) };
+    let wrong = || AttributeName::parse(NAME).map_or(Refusal::Disagreement, Refusal::AttributeType);
+    let id = claim.as_str().ok_or_else(wrong)?.to_ascii_lowercase();
+    attributes.insert(NAME.to_owned(), Attribute::String(id));
+    Ok(())
 }

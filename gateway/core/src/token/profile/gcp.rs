@@ -36,7 +36,12 @@ pub(super) static TERMS: Terms = Terms {
             Long,
             false,
         ),
-        ("instance_confidentiality", "/google/compute_engine/instance_confidentiality", Long, false),
+        (
+            "instance_confidentiality",
+            "/google/compute_engine/instance_confidentiality",
+            Long,
+            false,
+        ),
     ],
     ..COMMON
 };
@@ -57,8 +62,7 @@ pub(super) fn form(issuer: &str) -> Option<Form> {
 }
 
 fn is_name(text: &str) -> bool {
-    let is_allowed =
-        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:".contains(&b);
+    let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:".contains(&b);
     !text.is_empty() && text.bytes().all(is_allowed)
 }
 

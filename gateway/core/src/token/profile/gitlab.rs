@@ -54,5 +54,9 @@ pub(super) fn subject(subject: &str, claims: &Object) -> Result<std::string::Str
         .strip_prefix(path)
         .and_then(|rest| rest.strip_prefix(':'))
         .ok_or(Refusal::Disagreement)?;
-    if context.is_empty() { Err(Refusal::SubjectForm) } else { Ok(format!("project_id:{id}:{context}")) }
+    if context.is_empty() {
+        Err(Refusal::SubjectForm)
+    } else {
+        Ok(format!("project_id:{id}:{context}"))
+    }
 }

@@ -327,9 +327,13 @@ impl Form {
     }
 
     /// The attributes that are not a claim as it is.
-    pub(super) fn derive(self, claims: &Object, attributes: &mut Attributes) {
+    pub(super) fn derive(
+        self,
+        claims: &Object,
+        attributes: &mut Attributes,
+    ) -> Result<(), Refusal> {
         match self {
-            Self::Entra(_) => azure::derive(claims, attributes),
+            Self::Entra(_) => azure::derive(claims, attributes)?,
             Self::Spiffe => spiffe::derive(claims, attributes),
             Self::Oidc
             | Self::AwsToken
@@ -340,6 +344,7 @@ impl Form {
             | Self::Kubernetes(_)
             | Self::Certificate => {}
         }
+        Ok(())
     }
 
     /// The claims that the profile maps by itself.

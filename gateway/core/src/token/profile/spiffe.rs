@@ -50,9 +50,8 @@ impl<'a> SpiffeId<'a> {
         let rest = text.strip_prefix(SCHEME).filter(|_| text.len() <= MAX_ID_BYTES)?;
         let (domain, path) = rest.split_once('/')?;
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        let is_segment = |segment: &str| {
-            !["", ".", ".."].contains(&segment) && segment.bytes().all(is_plain)
-        };
+        let is_segment =
+            |segment: &str| !["", ".", ".."].contains(&segment) && segment.bytes().all(is_plain);
         let fits = is_domain(domain) && path.split('/').all(is_segment);
         fits.then_some(Self { text, domain })
     }

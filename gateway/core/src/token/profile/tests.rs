@@ -17,10 +17,7 @@ fn rules(profile: Profile, issuer: &str) -> Result<IssuerRules, RulesError> {
     let owners = rules.form.terms().owners;
     rules.owners = owners
         .first()
-        .map(|claim| Owner {
-            claim: Pointer::parse(claim).unwrap(),
-            allowed: vec!["1".to_owned()],
-        })
+        .map(|claim| Owner { claim: Pointer::parse(claim).unwrap(), allowed: vec!["1".to_owned()] })
         .into_iter()
         .collect();
     Ok(rules)

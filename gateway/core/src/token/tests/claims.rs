@@ -329,7 +329,11 @@ fn rules_that_are_too_loose_are_not_registered() {
         ),
         (
             |r| r.issuer = "https://token.actions.githubusercontent.com".to_owned(),
-            RulesError::SharedWithoutOwners(&["/repository_owner_id", "/repository_id", "/enterprise_id"]),
+            RulesError::SharedWithoutOwners(&[
+                "/repository_owner_id",
+                "/repository_id",
+                "/enterprise_id",
+            ]),
         ),
     ];
     for (spoil, expected) in cases {
