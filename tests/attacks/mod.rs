@@ -1,10 +1,13 @@
 //! Attacks on the whole line of a running gateway. Each asserts the reason of its refusal, so that a
 //! limit that happens to be in the way cannot make it pass.
 
+mod certificates;
 mod floods;
 pub(crate) mod frames;
 mod paths;
 mod platforms;
+mod reviews;
+mod signed;
 mod tokens;
 pub(crate) mod wire;
 

@@ -13,7 +13,7 @@ use symbolon::config::Config;
 use symbolon::time::SystemClock;
 use symbolon_core::clock::Clock;
 use symbolon_host::egress::{
-    ClientLimits, EgressClient, FetchLimits, Grant, Methods, Network, Reach, Trust,
+    ClientIdentity, ClientLimits, EgressClient, FetchLimits, Grant, Methods, Network, Reach, Trust,
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -136,28 +136,41 @@ impl Gateway {
         token: Option<&str>,
         body: Bytes,
     ) -> Answer {
-        self.send(method, path, (token, None), body).await
+        self.ask_with(&self.client, (method, path), token, body).await
     }
 
-    /// Asks with one more header.
-    pub async fn send(
+    /// Asks as [`Gateway::ask`] does, through another client of this gateway.
+    pub async fn ask_with(
         &self,
-        method: Method,
-        path: &str,
-        (token, more): (Option<&str>, Option<(header::HeaderName, &str)>),
+        client: &Arc<EgressClient>,
+        asked: (Method, &str),
+        token: Option<&str>,
+        body: Bytes,
+    ) -> Answer {
+        self.send(client, asked, &bearer(token), body).await
+    }
+
+    /// Asks with any `Authorization`.
+    pub async fn ask_as(&self, path: &str, authorization: &str) -> Answer {
+        let headers = [(header::AUTHORIZATION, authorization.to_owned())];
+        self.send(&self.client, (Method::GET, path), &headers, Bytes::new()).await
+    }
+
+    async fn send(
+        &self,
+        client: &Arc<EgressClient>,
+        (method, path): (Method, &str),
+        headers: &[(header::HeaderName, String)],
         body: Bytes,
     ) -> Answer {
         let url = format!("https://localhost:{}{path}", self.address.port());
         let mut request = Request::builder().method(method).uri(url);
-        if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        if let Some((name, value)) = more {
+        for (name, value) in headers {
             request = request.header(name, value);
         }
         let request = request.body(body).expect("a request");
         let limits = FetchLimits { deadline: Duration::from_secs(60), max_body: 16 << 20 };
-        let response = Box::pin(self.client.fetch(request, limits)).await.expect("an answer");
+        let response = Box::pin(client.fetch(request, limits)).await.expect("an answer");
         let (head, body) = response.into_parts();
         let json = serde_json::from_slice(&body).unwrap_or_default();
         Answer { status: head.status, headers: head.headers, json, body }
@@ -167,8 +180,10 @@ impl Gateway {
     pub async fn form(&self, path: &str, token: Option<&str>, form: &[(&str, &str)]) -> Answer {
         let encoded = form.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
         let body = Bytes::from(encoded.collect::<Vec<_>>().join("&"));
-        let kind = (header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        self.send(Method::POST, path, (token, Some(kind)), body).await
+        let mut headers = bearer(token);
+        let kind = "application/x-www-form-urlencoded".to_owned();
+        headers.push((header::CONTENT_TYPE, kind));
+        self.send(&self.client, (Method::POST, path), &headers, body).await
     }
 
     /// The lines of the audit log so far, as JSON.
@@ -203,6 +218,10 @@ impl Gateway {
         }
         (self.directory, self.issuer)
     }
+}
+
+fn bearer(token: Option<&str>) -> Vec<(header::HeaderName, String)> {
+    token.map(|token| (header::AUTHORIZATION, format!("Bearer {token}"))).into_iter().collect()
 }
 
 /// Every byte that is not a letter or a digit, escaped.
@@ -295,11 +314,30 @@ pub fn private(path: &Path, text: &str) {
 /// A client of the gateway at `address` whose certificate is in `directory`.
 #[must_use]
 pub fn client(directory: &Path, address: SocketAddr) -> Arc<EgressClient> {
+    client_as(directory, address, None)
+}
+
+/// A client of the gateway that shows a certificate: chain and key in one PEM.
+#[must_use]
+pub fn certificate_client(gateway: &Gateway, pem: &str) -> Arc<EgressClient> {
+    let key = symbolon_core::secret::Secret::from(pem.to_owned());
+    let identity = ClientIdentity::from_pem(pem.as_bytes(), &key).expect("a chain and its key");
+    client_as(gateway.directory.path(), gateway.address, Some(Arc::new(identity)))
+}
+
+fn client_as(
+    directory: &Path,
+    address: SocketAddr,
+    identity: Option<Arc<ClientIdentity>>,
+) -> Arc<EgressClient> {
     let pem = std::fs::read(directory.join("tls.pem")).expect("tls.pem");
     let reach = Reach::parse(&format!("https://localhost:{}", address.port())).expect("a reach");
     let methods = Methods::parse(["GET", "POST", "PUT", "DELETE"]).expect("methods");
     let grant = Grant::new(reach, methods).resolve_to(address).expect("an address");
-    let grant = grant.trusting(Trust::from_pem(&pem).expect("roots"));
+    let mut grant = grant.trusting(Trust::from_pem(&pem).expect("roots"));
+    if let Some(identity) = identity {
+        grant = grant.presenting(identity);
+    }
     let limits = ClientLimits { exchanges: 512, connections: 512, ..ClientLimits::default() };
     EgressClient::new(Network::system().expect("roots"), vec![grant], limits)
 }

@@ -7,6 +7,10 @@ pub mod parts;
 pub mod platforms;
 pub mod postgres;
 pub mod process;
+mod upstream;
 
-pub use gateway::{Answer, Gateway, ORIGIN, Setup, client, lay_out, plugins, private};
+pub use gateway::{
+    Answer, Gateway, ORIGIN, Setup, certificate_client, client, lay_out, plugins, private,
+};
 pub use issuer::Issuer;
+pub use upstream::{Asked, Upstream};

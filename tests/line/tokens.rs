@@ -72,6 +72,9 @@ async fn an_own_token_is_the_same_principal_on_every_face() {
         assert_eq!((&line["issuer"], &line["subject"]), (&json!("test"), &json!("alice")));
         assert_eq!((&line["dialect"], &line["action"]), (&json!(dialect), &json!(action)));
     }
+    // An operator who asks why is told the same.
+    let examined = gateway.app.line.world.load_full().authenticator.examine(own).await;
+    assert_eq!(examined.principal.as_deref(), Some("test/alice"));
     let told = introspect(&gateway, &platform, own).await;
     assert_eq!((&told["active"], &told["sub"]), (&json!(true), &json!("test/alice")));
     assert_eq!((&told["iss"], &told["token_type"]), (&json!(ORIGIN), &json!("Bearer")));

@@ -1,6 +1,6 @@
 //! A proven identity.
 //!
-//! INVARIANT: only [`crate::token`] (and, later, its siblings for mTLS and signed requests) makes a
+//! INVARIANT: only [`crate::token`] and its siblings [`crate::certificate`] and [`crate::signed`] make a
 //! [`Principal`], after every check of the issuer has passed. A function that takes one need not ask
 //! whether the caller was authenticated.
 
@@ -38,7 +38,7 @@ pub struct Subject {
 pub struct Identity {
     /// Alias of the issuer that vouches for the subject.
     pub issuer: IssuerAlias,
-    /// The subject, byte for byte as the issuer wrote it.
+    /// The subject as the issuer wrote it, or in the stable form that its platform's profile gives it.
     pub subject: String,
 }
 
@@ -68,7 +68,8 @@ pub enum Attribute {
 /// What the identity was proven with, as far as later stations need to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// When the proof was issued (`iat`); `None` for proofs without it, which only a lock stops.
+    /// When the proof was issued: `iat` of a token, `notBefore` of a certificate, the date of a signed
+    /// request. `None` for proofs without any, which only a lock stops; no verifier makes one.
     pub issued_at: Option<Timestamp>,
     /// When it ends.
     pub expires_at: Timestamp,

@@ -22,8 +22,9 @@ pub enum BreakerState {
     HalfOpen,
 }
 
+/// A breaker.
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub struct Breaker {
     threshold: u32,
     pause: Duration,
     state: Mutex<State>,
@@ -38,11 +39,11 @@ enum State {
 
 /// Leave to make one call. Say how it went with [`Pass::settle`].
 #[derive(Debug)]
-pub(crate) struct Pass<'a>(Option<&'a Breaker>);
+pub struct Pass<'a>(Option<&'a Breaker>);
 
 /// How a call went, as far as the breaker cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Health {
+pub enum Health {
     /// The backend answered, be it a refusal.
     Good,
     /// Trap, timeout, or not available.
@@ -52,13 +53,18 @@ pub(crate) enum Health {
 }
 
 impl Breaker {
-    pub(crate) fn new(threshold: u32, pause: Duration) -> Self {
+    /// Opens after `threshold` failures in a row, for `pause`.
+    #[must_use]
+    pub fn new(threshold: u32, pause: Duration) -> Self {
         let state = Mutex::new(State::Closed { failures: 0 });
         Self { threshold: threshold.max(1), pause, state }
     }
 
-    /// Leave to make a call at `now` (elapsed time), or how long to stay away.
-    pub(crate) fn pass(&self, now: Duration) -> Result<Pass<'_>, Duration> {
+    /// Leave to make a call at `now` (elapsed time).
+    ///
+    /// # Errors
+    /// How long to stay away.
+    pub fn pass(&self, now: Duration) -> Result<Pass<'_>, Duration> {
         let mut state = self.lock();
         match *state {
             State::Closed { .. } => Ok(Pass(Some(self))),
@@ -71,7 +77,8 @@ impl Breaker {
         }
     }
 
-    pub(crate) fn state(&self) -> BreakerState {
+    /// What it lets through.
+    pub fn state(&self) -> BreakerState {
         match *self.lock() {
             State::Closed { .. } => BreakerState::Closed,
             State::Open { .. } => BreakerState::Open,
@@ -101,7 +108,8 @@ impl Breaker {
 }
 
 impl Pass<'_> {
-    pub(crate) fn settle(mut self, health: Health, now: Duration) {
+    /// Says how the call went.
+    pub fn settle(mut self, health: Health, now: Duration) {
         if let Some(breaker) = self.0.take() {
             breaker.settle(health, now);
         }

@@ -35,7 +35,7 @@ mod testing;
 mod tests;
 
 pub use admit::{AdmitError, Admitted, Host, HostError};
-pub use breaker::BreakerState;
+pub use breaker::{Breaker, BreakerState, Health, Pass};
 pub use call::{CallContext, Operation};
 pub use catalog::{BackendSpec, Catalog, Entry, Generation};
 pub use compiled::CompiledCache;

@@ -5,6 +5,7 @@
 //! Every task hangs on one tracker; a signal is the only thing that ends the house from outside.
 
 mod backends;
+mod believed;
 pub mod demo;
 pub mod dev;
 pub mod foundation;
@@ -20,7 +21,7 @@ mod signals;
 pub mod world;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -40,6 +41,7 @@ use crate::line::Line;
 use crate::line::ask::Published;
 use crate::line::limits::Buckets;
 use crate::line::sharing::Turns;
+use crate::listen::Certificate;
 use crate::time::Ids;
 
 pub use operate::chain;
@@ -184,6 +186,8 @@ pub struct App {
     config: ArcSwap<Config>,
     plugins: ArcSwap<Plugins>,
     admissions: Admissions,
+    /// The main listener's certificate, which asks clients for theirs or not.
+    certificate: OnceLock<Arc<Certificate>>,
     /// One reload at a time; with it, the keys in use.
     keys: Mutex<KeptKeys>,
     tasks: TaskTracker,
@@ -230,6 +234,7 @@ impl App {
             config: ArcSwap::from_pointee(config),
             plugins: ArcSwap::from_pointee(plugins),
             admissions,
+            certificate: OnceLock::new(),
             keys: Mutex::new(KeptKeys::new()),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -273,7 +278,21 @@ impl App {
         self.line.world.store(Arc::new(world));
         self.plugins.store(Arc::new(plugins));
         self.config.store(Arc::new(config));
+        self.ask_clients();
         Ok(changes)
+    }
+
+    /// Takes the main listener's certificate, through which clients are asked for theirs.
+    fn listen_with(&self, certificate: &Arc<Certificate>) {
+        let _only_once = self.certificate.set(certificate.clone());
+        self.ask_clients();
+    }
+
+    /// Clients are asked for a certificate where an issuer could do something with it.
+    fn ask_clients(&self) {
+        if let Some(certificate) = self.certificate.get() {
+            certificate.ask_clients(believed::wants_certificates(&self.config()));
+        }
     }
 
     /// Starts fetching for the keys that are new, and stops it for those that are gone.

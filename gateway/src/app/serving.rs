@@ -78,6 +78,9 @@ impl Bound {
         };
         let socket = AdminSocket::bind(&config.admin.socket)?;
         let app = Box::pin(App::start(config, clock, network)).await?;
+        if let Some(certificate) = &certificate {
+            app.listen_with(certificate);
+        }
         Ok(Self { app, main, discovery, certificate, discovery_certificate, socket })
     }
 

@@ -13,19 +13,19 @@ use symbolon_core::id::IssuerAlias;
 use symbolon_core::policy::{
     AttributeType as PolicyType, BackendTerms, Bundle, Fault, IssuerTerms, Source, Vocabulary,
 };
-use symbolon_core::token::{AttributeType, IssuerRules, Issuers, MAX_TOKEN_BYTES, own_rules};
+use symbolon_core::token::{AttributeType, IssuerRules, MAX_TOKEN_BYTES, own_rules};
 use symbolon_host::Catalog;
 use tokio_util::sync::CancellationToken;
 
-use super::StartError;
-use super::backends::{Builder, trust};
+use super::backends::Builder;
 use super::foundation::Foundation;
 use super::plugins::{Admissions, Plugins};
+use super::{StartError, believed};
 use crate::config::{self, Config};
 use crate::issuer::{self, Origins};
 use crate::lease::Carriage;
 use crate::line::ask::Public;
-use crate::line::authenticate::{Authenticator, KeySettings, KeySource, Keys, Standing, Way};
+use crate::line::authenticate::{Authenticator, Keys, Standing};
 use crate::line::credentials::{Role, Roles, Sharing};
 use crate::line::dispatch::Dispatcher;
 use crate::line::limits::{Buckets, Quota};
@@ -37,7 +37,7 @@ const PRINCIPALS: u64 = 100_000;
 /// The keys of an issuer, kept over reloads that leave its block alone.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
-    block: String,
+    pub(super) block: String,
     pub(super) keys: Arc<Keys>,
     pub(super) stop: CancellationToken,
 }
@@ -60,7 +60,8 @@ pub(super) async fn build(
     before: &KeptKeys,
 ) -> Result<Built, StartError> {
     let bundle = bundle(config)?;
-    let (issuers, keys) = issuers(config, foundation, before)?;
+    let (issuers, keys) = believed::issuers(config, foundation, before)?;
+    let online = believed::online(config, foundation)?;
     let plugins = plugins(config, foundation, admissions).await;
     let mut builder = Builder::new(foundation, config, &plugins);
     let targets = Box::pin(builder.targets()).await;
@@ -82,7 +83,8 @@ pub(super) async fn build(
             in_use,
             limits.token_cache,
             standing,
-        ),
+        )
+        .asking(online),
         targets,
         access_token: limits.access_token,
         bundle,
@@ -221,88 +223,6 @@ fn policy_type(kind: AttributeType) -> PolicyType {
         AttributeType::Bool => PolicyType::Bool,
         AttributeType::Strings => PolicyType::Strings,
     }
-}
-
-fn issuers(
-    config: &Config,
-    foundation: &Foundation,
-    before: &KeptKeys,
-) -> Result<(Issuers, KeptKeys), StartError> {
-    let mut kept = KeptKeys::new();
-    for (alias, issuer) in &config.issuers {
-        let block = identity(issuer);
-        let same = before.get(alias).filter(|kept| kept.block == block).cloned();
-        let entry = match same {
-            Some(entry) => entry,
-            None => Kept {
-                keys: Arc::new(keys(alias, issuer, foundation)?),
-                block,
-                stop: CancellationToken::new(),
-            },
-        };
-        kept.insert(alias.clone(), entry);
-    }
-    let rules = kept.values().map(|entry| entry.keys.rules().clone());
-    let issuers = Issuers::new(rules).map_err(|(alias, error)| issuer_error(&alias, &error))?;
-    Ok((issuers, kept))
-}
-
-/// What an issuer's keys depend on: its block, and what is in the files that it names.
-fn identity(issuer: &config::Issuer) -> String {
-    let content = |path: &std::path::Path| {
-        let bytes = std::fs::read(path).unwrap_or_default();
-        hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes))
-    };
-    let keys = match &issuer.keys {
-        config::Keys::File(path) => content(path),
-        config::Keys::Discovery | config::Keys::Url(_) | config::Keys::Inline(_) => String::new(),
-    };
-    let ca = issuer.reach.ca.as_deref().map(content);
-    format!("{issuer:?} {keys} {ca:?}")
-}
-
-fn issuer_error(alias: &IssuerAlias, error: &dyn std::fmt::Display) -> StartError {
-    StartError::Issuer { alias: alias.clone(), reason: error.to_string() }
-}
-
-fn keys(
-    alias: &IssuerAlias,
-    issuer: &config::Issuer,
-    foundation: &Foundation,
-) -> Result<Keys, StartError> {
-    let failed = |reason: String| StartError::Issuer { alias: alias.clone(), reason };
-    let ca = issuer.reach.ca.as_deref().map(trust).transpose().map_err(failed)?;
-    let settings = KeySettings {
-        source: source(issuer).map_err(failed)?,
-        way: Way {
-            network: foundation.network.clone(),
-            trust: ca,
-            addresses: issuer.reach.addresses.clone(),
-            resolve: issuer.reach.resolve.clone(),
-        },
-        refresh: issuer.refresh,
-        max_stale: issuer.max_stale,
-    };
-    let (clock, metrics) = (foundation.clock.clone(), foundation.metrics());
-    Keys::new(Arc::new(issuer.rules.clone()), settings, clock, metrics)
-        .map_err(|error| issuer_error(alias, &format!("{error}: {}", cause(&error))))
-}
-
-fn cause(error: &dyn std::error::Error) -> String {
-    error.source().map(ToString::to_string).unwrap_or_default()
-}
-
-fn source(issuer: &config::Issuer) -> Result<KeySource, String> {
-    Ok(match &issuer.keys {
-        config::Keys::Discovery => KeySource::Discovery { issuer: issuer.rules.issuer.clone() },
-        config::Keys::Url(url) => {
-            KeySource::Url(url.as_str().parse().map_err(|_| "`keys.url` is not a URL".to_owned())?)
-        }
-        config::Keys::Inline(set) => KeySource::Inline(set.to_string().into_bytes()),
-        config::Keys::File(path) => KeySource::Inline(
-            std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
-        ),
-    })
 }
 
 /// The faults of policies, a line each.

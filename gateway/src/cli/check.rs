@@ -53,6 +53,9 @@ fn files(config: &Config) -> Vec<String> {
         if let Keys::File(path) = &issuer.keys {
             readable(format!("issuers.{alias}.keys.file"), path);
         }
+        if let Keys::Authorities(path) = &issuer.keys {
+            readable(format!("issuers.{alias}.authorities"), path);
+        }
         if let Some(ca) = &issuer.reach.ca {
             readable(format!("issuers.{alias}.ca"), ca);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use symbolon_core::id::{IssuerAlias, RoleName, TargetName};
-use symbolon_core::token::{AttributeType, Issuers};
+use symbolon_core::token::{AttributeType, Form, Issuers};
 
 use super::backends::{CredentialSource, Credentials};
 use super::cursor::Document;
@@ -25,6 +25,17 @@ pub(super) fn check(config: &Config, document: &Document<'_>) {
     names_are_told_apart(config, document);
     attributes_are_mapped(config, document);
     listeners_are_distinct(config, document);
+    certificates_need_tls(config, document);
+}
+
+/// Without TLS there is no certificate to be shown.
+fn certificates_need_tls(config: &Config, document: &Document<'_>) {
+    for (alias, issuer) in &config.issuers {
+        if issuer.rules.form == Form::Certificate && config.server.tls.is_none() {
+            let problem = Problem::new("needs `server.tls`: clients show certificates in TLS");
+            document.fault(&format!("issuers.{alias}.profile"), problem);
+        }
+    }
 }
 
 fn issuers_are_distinct(config: &Config, document: &Document<'_>) {
@@ -207,6 +218,10 @@ pub(super) fn secrets(config: &Config) -> Vec<(String, &SecretRef)> {
     for (key, tls) in client_certificates(config) {
         secrets.push((key, &tls.key));
     }
+    secrets.extend(config.issuers.iter().filter_map(|(alias, issuer)| {
+        let review = issuer.review.as_ref()?;
+        Some((format!("issuers.{alias}.review.credential"), &review.credential))
+    }));
     secrets.extend(config.backends.iter().filter_map(|(name, backend)| {
         let database = backend.database.as_ref()?;
         Some((format!("backends.{name}.database.password"), &database.password))

@@ -6,12 +6,13 @@ use std::time::Duration;
 use symbolon_core::id::IssuerAlias;
 use symbolon_core::token::{
     Algorithm, AttributeName, AttributeRule, AttributeType, ClaimMapping, Form, IssuerRules,
-    KeyPlace, MAX_TOKEN_BYTES, ObjectBinding, Owner, Pointer, Profile, RulesError,
+    KeyPlace, MAX_TOKEN_BYTES, ObjectBinding, Owner, Pointer, Profile, RulesError, signed_name,
 };
 
 use super::cursor::{Block, Value};
 use super::egress::Reach;
 use super::fault::Problem;
+use super::secret::SecretRef;
 use super::url::Endpoint;
 use super::{parse, spelling};
 
@@ -32,6 +33,19 @@ pub struct Issuer {
     pub refresh: Duration,
     /// How long the last good keys are used while fetching fails.
     pub max_stale: Duration,
+    /// The partition of AWS, for signed requests.
+    pub partition: Option<&'static str>,
+    /// Where the cluster is asked about its tokens.
+    pub review: Option<Review>,
+}
+
+/// A cluster that is asked about its tokens.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// Its API server.
+    pub url: Endpoint,
+    /// The token with which the gateway asks.
+    pub credential: SecretRef,
 }
 
 /// Where an issuer's keys come from.
@@ -45,36 +59,88 @@ pub enum Keys {
     Inline(serde_json::Value),
     /// From a file, read at start and on reload.
     File(PathBuf),
+    /// Certificate authorities in a PEM file, read at start and on reload.
+    Authorities(PathBuf),
+    /// Not needed: who vouches is asked.
+    Nothing,
 }
 
 impl Issuer {
     /// Reads one issuer; `audience` is the default audience.
     pub(super) fn read(block: &mut Block<'_>, audience: Option<&str>) -> Option<Self> {
         let keys = block.child("keys", Keys::read);
+        let authorities = block.optional("authorities", parse::path);
+        let review = block.child("review", Review::read);
         let reach = Reach::read(block);
         let refresh = block.or("refresh", 10 * MINUTE, parse::duration(MINUTE, 24 * HOUR));
         let max_stale = block.or("max_stale", 24 * HOUR, parse::duration(MINUTE, 168 * HOUR));
-        let rules = rules(block, audience);
-        let keys = match (&rules, keys) {
-            (_, Some(keys)) => Some(keys),
-            (Some(rules), None) if !block.has("keys") => Keys::of(rules, block),
-            (_, None) => None,
+        let partition = block.or("partition", "aws", parse::one_of(PARTITION_NAMES));
+        let rules = rules(block, audience, partition)?;
+        let form = rules.form;
+        let is_reviewed = review.is_some() || block.has("review");
+        if is_reviewed && !matches!(form, Form::Kubernetes(_)) {
+            block.fault_at("review", Problem::new("is for service accounts of Kubernetes"));
+        }
+        if block.has("partition") && form != Form::AwsSigned {
+            block.fault_at("partition", Problem::new("is for the profile `aws-signed`"));
+        }
+        let keys = match keys {
+            _ if !form.is_token() => Keys::of_no_token(block, form, authorities),
+            Some(keys) => Some(keys),
+            None if block.has("keys") => None,
+            None if is_reviewed => Some(Keys::Nothing),
+            None => Keys::of(&rules, block),
         };
-        Some(Self { rules: rules?, keys: keys?, reach, refresh, max_stale })
+        let partition = (form == Form::AwsSigned).then_some(partition);
+        Some(Self { rules, keys: keys?, reach, refresh, max_stale, partition, review })
     }
 }
+
+impl Review {
+    fn read(block: &mut Block<'_>) -> Option<Self> {
+        let url = block.required("url", parse::endpoint);
+        let credential = block.required("credential", parse::secret);
+        Some(Self { url: url?, credential: credential? })
+    }
+}
+
+/// The names of the partitions of AWS.
+const PARTITION_NAMES: &[(&str, &str)] =
+    &[("aws", "aws"), ("aws-cn", "aws-cn"), ("aws-us-gov", "aws-us-gov")];
 
 /// The names of the profiles.
 const PROFILES: &[(&str, Profile)] = &[
     (Profile::Oidc.name(), Profile::Oidc),
     (Profile::Aws.name(), Profile::Aws),
+    (Profile::AwsSigned.name(), Profile::AwsSigned),
     (Profile::Azure.name(), Profile::Azure),
     (Profile::Gcp.name(), Profile::Gcp),
     (Profile::GithubActions.name(), Profile::GithubActions),
     (Profile::Gitlab.name(), Profile::Gitlab),
     (Profile::Kubernetes.name(), Profile::Kubernetes),
     (Profile::Spiffe.name(), Profile::Spiffe),
+    (Profile::X509.name(), Profile::X509),
 ];
+
+/// The issuer's name: what its tokens say, or one that no token says where there are none.
+fn named(block: &mut Block<'_>, profile: Profile, partition: &str) -> Option<String> {
+    let own = match profile {
+        Profile::AwsSigned => signed_name(partition),
+        Profile::X509 => format!("x509:{}", block.name()),
+        Profile::Oidc
+        | Profile::Aws
+        | Profile::Azure
+        | Profile::Gcp
+        | Profile::GithubActions
+        | Profile::Gitlab
+        | Profile::Kubernetes
+        | Profile::Spiffe => return block.required("issuer", issuer_name),
+    };
+    if block.optional("issuer", issuer_name).is_some() {
+        block.fault_at("issuer", Problem::new("is not used: what is shown names no issuer"));
+    }
+    Some(own)
+}
 
 /// The rules before anything but their profile is read. Where the profile has no such issuer, the
 /// fault is recorded and those of any issuer stand in, so that the other keys are read for theirs.
@@ -95,8 +161,9 @@ fn begin(
     }
 }
 
-fn rules(block: &mut Block<'_>, audience: Option<&str>) -> Option<IssuerRules> {
-    let issuer = block.required("issuer", issuer_name);
+fn rules(block: &mut Block<'_>, audience: Option<&str>, partition: &str) -> Option<IssuerRules> {
+    let profile = block.or("profile", Profile::Oidc, parse::one_of(PROFILES));
+    let issuer = named(block, profile, partition);
     let audiences = listed(block, "audiences", parse::text);
     let audiences = audiences.or_else(|| audience.map(|one| vec![one.to_owned()]));
     let alias = IssuerAlias::parse(block.name());
@@ -108,7 +175,6 @@ fn rules(block: &mut Block<'_>, audience: Option<&str>) -> Option<IssuerRules> {
     // Without a usable name there are still rules to read, for their faults.
     let placeholder = || IssuerAlias::parse("unnamed");
     let of = (alias.clone().or_else(|_| placeholder()).ok()?, issuer.clone().unwrap_or_default());
-    let profile = block.or("profile", Profile::Oidc, parse::one_of(PROFILES));
     let mut rules = begin(block, profile, (of.0, &of.1), audiences.clone().unwrap_or_default());
     if let Some(algorithms) = listed(block, "algorithms", algorithm) {
         rules.algorithms = algorithms;
@@ -205,6 +271,25 @@ fn pointer(value: &Value<'_>) -> Result<Pointer, Problem> {
 }
 
 impl Keys {
+    /// What verifies proofs that are no tokens.
+    fn of_no_token(
+        block: &mut Block<'_>,
+        form: Form,
+        authorities: Option<PathBuf>,
+    ) -> Option<Self> {
+        if block.has("keys") {
+            block.fault_at("keys", Problem::new("are not used by this profile"));
+        }
+        match (form, authorities) {
+            (Form::Certificate, Some(path)) => Some(Self::Authorities(path)),
+            (Form::Certificate, None) => {
+                block.missing("authorities");
+                None
+            }
+            (_, _) => Some(Self::Nothing),
+        }
+    }
+
     /// Where the keys of a profile's issuer are, if the profile knows.
     fn of(rules: &IssuerRules, block: &mut Block<'_>) -> Option<Self> {
         match rules.form.keys(&rules.issuer) {

@@ -52,7 +52,7 @@ pub use self::egress::{Egress, Reach};
 pub use self::environment::variable;
 pub use self::exchange::{Claims, Exchange, LongSubject};
 pub use self::fault::{Fault, Faults};
-pub use self::issuers::{Issuer, Keys};
+pub use self::issuers::{Issuer, Keys, Review};
 pub use self::policies::Policies;
 pub use self::secret::{SecretError, SecretRef};
 pub use self::server::{Discovery, Server, Tls};

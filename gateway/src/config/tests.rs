@@ -211,7 +211,7 @@ fn what_does_not_agree_is_refused() {
         (issuer("a", "https://gw.example.com/assertions"), "issuers.a.issuer: is the gateway itself"),
         (issuer("a", "https://gw.example.com/"), "issuers.a.issuer: is the gateway itself"),
         (issuer("symbolon", "https://i.example"), "issuers.symbolon: is the name under which the gateway itself holds leases"),
-        (issuer("gh", "https://token.actions.githubusercontent.com"), "issuers.gh.owners: strangers can get tokens of this issuer: `owners` must name the ids that are yours"),
+        (issuer("gh", "https://token.actions.githubusercontent.com"), "issuers.gh.owners: strangers can get tokens of this issuer: `owners` must name the ids that are yours: one of `/repository_owner_id`, `/repository_id`, `/enterprise_id`"),
         ("[issuers.a]\nissuer = \"spiffe\"\nkeys = { discovery = true }\n".to_owned(), "issuers.a.keys.discovery: needs the issuer to be a URL, which it is not: `spiffe` is not a URL"),
         (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ target = \"bao\" }}\n"), "backends.kv.credentials.target: there is no target `bao`"),
         (target("a", "b") + &target("b", "a"), "targets.a.credentials.target: goes in a circle: a → b → a"),
@@ -243,6 +243,45 @@ fn what_does_not_agree_is_refused() {
     ] {
         assert_eq!(complaints(&addition), [expected], "{addition}");
     }
+}
+
+#[test]
+fn what_is_wrong_with_an_issuer_of_a_profile_is_named() {
+    let github = "[issuers.a]\nprofile = \"github-actions\"\nissuer = \"https://token.actions.githubusercontent.com\"\n";
+    let owned =
+        format!("{github}owners = [{{ claim = \"/repository_owner_id\", values = [\"1\"] }}]\n");
+    let cluster = |alias: &str, lines: &str| {
+        format!(
+            "[issuers.{alias}]\nprofile = \"kubernetes\"\nissuer = \"https://kubernetes.default.svc\"\nkeys = {{ url = \"https://k.example/jwks\" }}\n{lines}\n"
+        )
+    };
+    let strangers = "strangers can get tokens of this issuer: `owners` must";
+    let claims = "one of `/repository_owner_id`, `/repository_id`, `/enterprise_id`";
+    for (addition, expected) in [
+        (github.to_owned(), format!("issuers.a.owners: {strangers} name the ids that are yours: {claims}")),
+        (format!("{github}owners = [{{ claim = \"/ref\", values = [\"main\"] }}]\n"), format!("issuers.a.owners: {strangers} have {claims}")),
+        (format!("{owned}max_lifetime = \"1h\"\n"), "issuers.a.max_lifetime: is looser than the profile allows".to_owned()),
+        (format!("{owned}algorithms = [\"ES256\"]\n"), "issuers.a.algorithms: is looser than the profile allows".to_owned()),
+        (format!("{owned}untyped = true\n"), "issuers.a.untyped: is looser than the profile allows".to_owned()),
+        (format!("{owned}[issuers.a.attributes]\nref = {{ claim = \"/head_ref\" }}\n"), "issuers.a.attributes: the attribute `ref` is the profile's: another name is needed".to_owned()),
+        ("[issuers.a]\nprofile = \"spiffe\"\nissuer = \"https://acme.example\"\nkeys = { url = \"https://k.example/b\" }\n".to_owned(), "issuers.a.issuer: the profile's issuers are `spiffe://<trust domain>`".to_owned()),
+        ("[issuers.a]\nprofile = \"spiffe\"\nissuer = \"spiffe://acme.example\"\n".to_owned(), "issuers.a: has no `keys`".to_owned()),
+        ("[issuers.a]\nprofile = \"x509\"\n".to_owned(), "issuers.a.authorities: is missing".to_owned()),
+        ("[issuers.a]\nprofile = \"x509\"\nauthorities = \"ca.pem\"\n".to_owned(), "issuers.a.profile: needs `server.tls`: clients show certificates in TLS".to_owned()),
+        ("[issuers.a]\nprofile = \"aws-signed\"\n".to_owned(), format!("issuers.a.owners: {strangers} name the ids that are yours: one of `/account`")),
+        ("[issuers.a]\nissuer = \"https://i.example\"\nkeys = { discovery = true }\nreview = { url = \"https://k.example\", credential = \"env:T\" }\n".to_owned(), "issuers.a.review: is for service accounts of Kubernetes".to_owned()),
+        (cluster("a", "") + &cluster("b", ""), "issuers.b.issuer: is registered already, as `a`".to_owned()),
+        (cluster("a", "audiences = [\"sts.amazonaws.com\"]"), "issuers.a.audiences: a token for this audience is a credential somewhere else: have one issued for the gateway".to_owned()),
+        (cluster("a", "bindings = [\"pod\", \"cluster\"]"), "issuers.a.bindings[1]: expected one of `pod`, `node`, `secret`, `none`".to_owned()),
+    ] {
+        assert_eq!(complaints(&addition), [expected], "{addition}");
+    }
+    let two =
+        cluster("a", "audiences = [\"https://a\"]") + &cluster("b", "audiences = [\"https://b\"]");
+    assert_eq!(with(&two).unwrap().issuers.len(), 2);
+    let config = with(&owned).unwrap();
+    assert_eq!(config.issuers["a"].keys, Keys::Discovery);
+    assert_eq!(config.issuers["a"].rules.max_lifetime.as_secs(), 900);
 }
 
 const DATABASE: &str = "[backends.db]\nplugin = \"postgresql\"\ndatabase = { host = \"db.internal\", name = \"app\", user = \"symbolon\", password = \"env:P\"";

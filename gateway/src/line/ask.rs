@@ -353,19 +353,6 @@ pub fn bearer(head: &Parts) -> Result<&str, AskError> {
     if is_bearer { Ok(token) } else { Err(AskError::Credential) }
 }
 
-/// The token by which the sender of a request proves itself: the one in the header, or the one in the
-/// form that is exchanged or ended.
-///
-/// # Errors
-/// As [`bearer`].
-pub fn shown<'a>(asked: &'a Asked, head: &'a Parts) -> Result<&'a str, AskError> {
-    match asked {
-        Asked::One(..) | Asked::Batch(_) | Asked::Introspect(_) => bearer(head),
-        Asked::Exchange(exchange) => Ok(exchange.subject.0.as_str()),
-        Asked::Withdraw(token) => Ok(token.as_str()),
-    }
-}
-
 fn with_method(head: &Parts, method: &Method) -> Result<(), AskError> {
     if head.method == method { Ok(()) } else { Err(AskError::Method) }
 }

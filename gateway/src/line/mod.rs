@@ -23,6 +23,7 @@ pub mod credentials;
 pub mod discovery;
 pub mod dispatch;
 pub mod limits;
+pub mod proof;
 mod respond;
 pub mod sharing;
 mod strangers;
@@ -46,7 +47,7 @@ use symbolon_core::principal::{Actor, Principal};
 use tracing::Instrument;
 
 use self::ask::{AskError, Asked, OauthRoute, Page, Public, Published, Request};
-use self::authenticate::Authenticator;
+use self::authenticate::{Authenticator, Proof};
 use self::credentials::Roles;
 pub use self::dispatch::Granted;
 use self::dispatch::{Delivery, Dispatcher, Undelivered};
@@ -294,8 +295,8 @@ impl Line {
             Request::Principal(asked) => asked,
         };
         let source = address(arrival.peer);
-        let token = ask::shown(&asked, &arrival.head);
-        let principal = self.prove(world, token, source).await?;
+        let proof = proof::shown(&asked, &arrival.head);
+        let principal = self.prove(world, proof, source).await?;
         let identity = principal.identity();
         // A batch counts as what it asks for, or it would be a way around the limit. The principal's
         // limit comes first: what it refuses must not use up the others' share of the issuer.
@@ -323,14 +324,14 @@ impl Line {
     async fn prove(
         &self,
         world: &World,
-        token: Result<&str, AskError>,
+        proof: Result<Proof<'_>, AskError>,
         source: Option<IpAddr>,
     ) -> Result<Arc<Principal>, Stranger> {
         if source.is_some_and(|source| self.refusals.exhausted(&source_of(source))) {
-            let known = token.ok().and_then(|token| world.authenticator.known(token));
+            let known = proof.ok().and_then(|proof| world.authenticator.known(proof));
             return known.ok_or(Stranger::TooOften);
         }
-        let proving = world.authenticator.prove(token?, source);
+        let proving = world.authenticator.prove(proof?, source);
         Ok(proving.instrument(tracing::info_span!(target: STATION, "authenticate")).await?)
     }
 

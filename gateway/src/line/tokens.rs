@@ -24,7 +24,7 @@ use symbolon_host::answer::{ForeignToken, TokenKind};
 use symbolon_host::{AnswerFault, CallContext, CallError};
 
 use super::ask::{AskError, Asked, Exchange, Presented, TokenType};
-use super::authenticate::Unproven;
+use super::authenticate::{Proof, Unproven};
 use super::credentials::maker;
 use super::dispatch::{Delivery, Granted, Undelivered, log};
 use super::strangers::Stranger;
@@ -113,17 +113,25 @@ impl Line {
         principal: &Principal,
         source: Option<IpAddr>,
     ) -> Result<(Errand, Vec<Actor>), Stranger> {
-        let (text, _) = &exchange.subject;
-        let subject = Compact::parse(text.as_str(), MAX_TOKEN_BYTES).map_err(Unproven::from)?;
-        let subject = Shown::new(&subject, principal).map_err(Unproven::from)?;
+        let (text, kind) = &exchange.subject;
+        let compact = match kind {
+            // A signed request has no claims: nobody acts in it, and it names nobody who may.
+            TokenType::AwsRequest => None,
+            TokenType::AccessToken
+            | TokenType::IdToken
+            | TokenType::Jwt
+            | TokenType::AwsCredentials => Some(parsed(text)?),
+        };
+        let subject = compact.as_ref().map(|compact| Shown::new(compact, principal));
+        let subject = subject.transpose().map_err(Unproven::from)?;
         let wanted = exchange.wanted;
         let Some((text, kind)) = &exchange.actor else {
             let actors = delegate(subject, None).map_err(Unproven::from)?;
             return Ok((Errand::Exchange { wanted, actor: None }, actors));
         };
-        let actor = self.prove(world, Ok(text.as_str()), source).await?;
+        let actor = self.prove(world, Ok(Proof::Bearer(text.as_str())), source).await?;
         of_type(*kind, &actor)?;
-        let compact = Compact::parse(text.as_str(), MAX_TOKEN_BYTES).map_err(Unproven::from)?;
+        let compact = parsed(text)?;
         let shown = Shown::new(&compact, &actor).map_err(Unproven::from)?;
         let actors = delegate(subject, Some(shown)).map_err(Unproven::from)?;
         Ok((Errand::Exchange { wanted, actor: Some(actor) }, actors))
@@ -168,7 +176,7 @@ impl Line {
         let issued = match wanted {
             None | Some(TokenType::AccessToken) => TokenType::AccessToken,
             Some(TokenType::Jwt) => TokenType::Jwt,
-            Some(TokenType::IdToken | TokenType::AwsCredentials) => {
+            Some(TokenType::IdToken | TokenType::AwsCredentials | TokenType::AwsRequest) => {
                 return Err(Undelivered::TokenType.into());
             }
         };
@@ -313,6 +321,10 @@ impl Line {
         withdrawn?;
         Ok(Granted::of_ledger(Delivery::Withdrawn))
     }
+}
+
+fn parsed(token: &Presented) -> Result<Compact<'_>, Unproven> {
+    Ok(Compact::parse(token.as_str(), MAX_TOKEN_BYTES)?)
 }
 
 /// Whether who asks is who it says, and shows what it says.

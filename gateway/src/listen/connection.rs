@@ -22,7 +22,9 @@ use tokio_util::task::TaskTracker;
 use super::pace::{Pace, Paced};
 use super::proxy::{is_within, read_header};
 use super::source::Guest;
-use super::{Arrival, Certificate, Failure, Fault, Handler, Peer, Response, Settings};
+use super::{
+    Arrival, Certificate, ClientCertificates, Failure, Fault, Handler, Peer, Response, Settings,
+};
 
 /// Limits of one connection.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +104,7 @@ impl<H: Handler> Connection<H> {
             handler: self.handler,
             tracker: self.tracker,
             peer: Peer::Address(client),
+            certificates: stream.certificates(),
             pace: Arc::default(),
         };
         match stream {
@@ -138,13 +141,24 @@ where
 {
     let Local { handler, limits, tracker, peer } = local;
     let (forwarded_from, pace) = (Arc::from([]), Arc::default());
-    let exchange = Exchange { forwarded_from, limits, handler, tracker, peer, pace };
+    let certificates = None;
+    let exchange = Exchange { forwarded_from, limits, handler, tracker, peer, certificates, pace };
     exchange.http1(stream, stop).await;
 }
 
 enum Stream {
     Plain(TcpStream),
     Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// What the client has shown in the handshake.
+    fn certificates(&self) -> Option<ClientCertificates> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => ClientCertificates::of(stream.get_ref().1.peer_certificates()),
+        }
+    }
 }
 
 /// Requests and answers on one connection, whichever version of HTTP it speaks.
@@ -155,6 +169,7 @@ struct Exchange<H> {
     /// Where the handler's tasks run; the drain waits for them.
     tracker: TaskTracker,
     peer: Peer,
+    certificates: Option<ClientCertificates>,
     pace: Arc<Pace>,
 }
 
@@ -167,6 +182,7 @@ impl<H> Clone for Exchange<H> {
             handler: self.handler.clone(),
             tracker: self.tracker.clone(),
             peer: self.peer,
+            certificates: self.certificates.clone(),
             pace: self.pace.clone(),
         }
     }
@@ -222,7 +238,10 @@ impl<H: Handler> Exchange<H> {
 
     /// Reads the request whole and hands it over. The handler's task outlives this future.
     async fn respond(self, request: http::Request<Incoming>) -> Response {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        if let Some(certificates) = &self.certificates {
+            head.extensions.insert(certificates.clone());
+        }
         let peer = match self.client(&head) {
             Ok(peer) => peer,
             Err(failure) => return self.handler.failed(self.peer, failure).await,

@@ -9,6 +9,7 @@
 //! INVARIANT: connections are counted over all listeners that share their [`Places`], which are all of
 //! a process: another listener is no way around the limit, for all or for one source.
 
+mod client_certificates;
 mod connection;
 mod pace;
 mod proxy;
@@ -31,6 +32,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use client_certificates::ClientCertificates;
 pub use connection::{Limits, Local, serve_stream};
 pub use source::{Guest, Sources};
 pub use tls::{Certificate, TlsError};

@@ -12,6 +12,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use symbolon_core::secret::Secret;
 use tokio_rustls::TlsAcceptor;
 
+use super::client_certificates::Asking;
+
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -29,6 +31,7 @@ pub enum TlsError {
 /// A certificate chain with its key, and the acceptor that uses whichever is newest.
 pub struct Certificate {
     current: Arc<Current>,
+    asking: Arc<Asking>,
     acceptor: TlsAcceptor,
 }
 
@@ -44,16 +47,22 @@ impl Certificate {
     /// # Errors
     /// [`TlsError`] if either cannot be used.
     pub fn load(chain: &Path, key: &Secret) -> Result<Self, TlsError> {
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let asking = Arc::new(Asking::new(provider.clone()));
         let current = Arc::new(Current(ArcSwap::from_pointee(certified(chain, key)?)));
-        let builder = ServerConfig::builder_with_provider(Arc::new(provider));
+        let builder = ServerConfig::builder_with_provider(provider);
         let mut config = builder
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Mismatch)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(asking.clone())
             .with_cert_resolver(current.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { current, acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self { current, asking, acceptor: TlsAcceptor::from(Arc::new(config)) })
+    }
+
+    /// Whether clients are asked for a certificate, in handshakes from now on.
+    pub fn ask_clients(&self, asks: bool) {
+        self.asking.ask(asks);
     }
 
     /// Puts a new chain and key to use, for handshakes from now on. On an error the old ones stay.

@@ -2,7 +2,8 @@
 //!
 //! An **epoch** ends what was issued up to a moment: "log this principal (this issuer, everyone) out
 //! now". A **lock** stops a principal or an issuer whatever it shows, also proofs that carry no time
-//! of issue (mTLS, signed requests), until it is taken away.
+//! of issue, until it is taken away. Certificates and signed requests do carry one
+//! ([`Proof::issued_at`](crate::principal::Proof::issued_at)).
 //!
 //! INVARIANT: an epoch only rises, and a proof issued *at* it is refused too (`iat <= epoch`). `iat`
 //! has whole seconds, so what was issued in the second of the epoch is refused whichever came first.

@@ -40,11 +40,13 @@ pub enum Check {
     Attributes,
     /// The subject, and what the platform's claims say of each other.
     Subject,
+    /// The cluster's own word, where the issuer's block has it asked.
+    Review,
 }
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Text,
         Self::Header,
         Self::Payload,
@@ -61,6 +63,7 @@ impl Check {
         Self::Owner,
         Self::Attributes,
         Self::Subject,
+        Self::Review,
     ];
 
     /// The name, as operators see it.
@@ -83,6 +86,7 @@ impl Check {
             Self::Owner => "owners",
             Self::Attributes => "attributes",
             Self::Subject => "subject",
+            Self::Review => "review",
         }
     }
 }
@@ -121,6 +125,7 @@ impl Refusal {
             Self::Client | Self::Actor | Self::TooManyActors => Check::Client,
             Self::Owner => Check::Owner,
             Self::MissingAttribute(_) | Self::AttributeType(_) => Check::Attributes,
+            Self::NotVouched | Self::NotVouchedForUs => Check::Review,
             Self::SubjectForm
             | Self::Disagreement
             | Self::Person

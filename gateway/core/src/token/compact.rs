@@ -35,7 +35,7 @@ pub fn fingerprint(token: &str) -> [u8; 32] {
     sha256(token.as_bytes())
 }
 
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut output = [0; 32];
     output.iter_mut().zip(digest(&SHA256, bytes).as_ref()).for_each(|(to, from)| *to = *from);
     output
@@ -228,7 +228,7 @@ pub(super) fn media_type(text: &str) -> String {
 
 /// Whether a text has no control character (C0, DEL, C1): they forge log lines, steer terminals and
 /// end strings early in C.
-pub(super) fn is_printable(text: &str) -> bool {
+pub(crate) fn is_printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 

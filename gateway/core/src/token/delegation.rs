@@ -46,15 +46,20 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Who acts in what is exchanged for `subject`, the latest first.
+/// Who acts in what is exchanged for `subject`, the latest first; a subject that is no token has no
+/// history, and names nobody who may act for it.
 ///
 /// # Errors
 /// [`Refusal::Actor`] if the subject names who may act for it and the actor is somebody else;
 /// [`Refusal::TooManyActors`]; [`Refusal::MalformedClaim`].
-pub fn delegate(subject: Shown<'_>, actor: Option<Shown<'_>>) -> Result<Vec<Actor>, Refusal> {
-    let mut actors = actors_of(subject.token.claims())?;
+pub fn delegate(
+    subject: Option<Shown<'_>>,
+    actor: Option<Shown<'_>>,
+) -> Result<Vec<Actor>, Refusal> {
+    let claims = subject.map(|subject| subject.token.claims());
+    let mut actors = claims.map(actors_of).transpose()?.unwrap_or_default();
     if let Some(actor) = actor {
-        may_act(subject.token.claims(), actor)?;
+        claims.map_or(Ok(()), |claims| may_act(claims, actor))?;
         actors.insert(0, actor.as_actor()?);
     }
     if actors.len() > MAX_ACTORS { Err(Refusal::TooManyActors) } else { Ok(actors) }

@@ -10,17 +10,17 @@
 
 /// Bounds of one kind of document.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Objects and arrays within each other, the outermost included.
-    pub(super) depth: usize,
+    pub(crate) depth: usize,
     /// Members of the outermost object.
-    pub(super) top: usize,
+    pub(crate) top: usize,
     /// Members of an object within.
-    pub(super) members: usize,
+    pub(crate) members: usize,
     /// Items of an array.
-    pub(super) items: usize,
+    pub(crate) items: usize,
     /// Bytes of a string or a member name, unescaped.
-    pub(super) string: usize,
+    pub(crate) string: usize,
 }
 
 /// Bytes of a number's literal; `i64` needs 20, a date with nanoseconds 20.
@@ -60,7 +60,7 @@ pub enum Fault {
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Number(Number),
@@ -70,14 +70,14 @@ pub(super) enum Value {
 }
 
 impl Value {
-    pub(super) fn as_str(&self) -> Option<&str> {
+    pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::Array(_) | Self::Object(_) => None,
         }
     }
 
-    pub(super) fn as_array(&self) -> Option<&[Value]> {
+    pub(crate) fn as_array(&self) -> Option<&[Value]> {
         match self {
             Self::Array(items) => Some(items),
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) | Self::Object(_) => {
@@ -86,7 +86,7 @@ impl Value {
         }
     }
 
-    pub(super) fn as_object(&self) -> Option<&Object> {
+    pub(crate) fn as_object(&self) -> Option<&Object> {
         match self {
             Self::Object(object) => Some(object),
             Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) | Self::Array(_) => None,
@@ -96,10 +96,15 @@ impl Value {
 
 /// The members of an object, in the order of the text, no name twice.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Object(Vec<(String, Value)>);
+pub(crate) struct Object(Vec<(String, Value)>);
 
 impl Object {
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+    /// An object of these members, whose names differ.
+    pub(crate) fn of(members: Vec<(&str, Value)>) -> Self {
+        Self(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
@@ -108,33 +113,33 @@ impl Object {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 }
 
 /// A number, as the text that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Number(String);
+pub(crate) struct Number(String);
 
 impl Number {
     /// The value, if it was written as an integer and fits.
-    pub(super) fn as_long(&self) -> Option<i64> {
+    pub(crate) fn as_long(&self) -> Option<i64> {
         self.0.parse().ok()
     }
 
     /// The literal, if it is an integer.
-    pub(super) fn as_integer_text(&self) -> Option<&str> {
+    pub(crate) fn as_integer_text(&self) -> Option<&str> {
         self.as_long().map(|_| self.0.as_str())
     }
 
     /// A `NumericDate` (RFC 7519 §2) in milliseconds, rounded down: not negative, below 2^53
     /// seconds, without exponent.
-    pub(super) fn as_date(&self) -> Option<i64> {
+    pub(crate) fn as_date(&self) -> Option<i64> {
         let (whole, fraction) = self.0.split_once('.').unwrap_or((&self.0, ""));
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         if !digits(whole) || !digits(fraction) {
@@ -148,7 +153,7 @@ impl Number {
 }
 
 /// Reads one object, and nothing else, from `bytes`.
-pub(super) fn object(bytes: &[u8], limits: Limits) -> Result<Object, Fault> {
+pub(crate) fn object(bytes: &[u8], limits: Limits) -> Result<Object, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|_| Fault::Utf8)?;
     let mut reader = Reader { rest: text, limits };
     reader.skip_space();

@@ -226,6 +226,12 @@ impl KeySet {
         }
     }
 
+    /// Whether there is nothing in it that verifies anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.authorities.is_empty()
+    }
+
     /// The certificate authorities, DER.
     #[must_use]
     pub fn authorities(&self) -> &[Vec<u8>] {

@@ -195,6 +195,12 @@ pub enum Refusal {
     /// The token is not bound to an object of the cluster as it must be.
     #[error("the token is not bound to an object of the cluster as it must be")]
     Unbound,
+    /// The cluster that was asked does not vouch for the token.
+    #[error("the cluster does not vouch for the token")]
+    NotVouched,
+    /// The cluster vouches for the token, but for no audience of ours.
+    #[error("the cluster does not vouch for the token's audience")]
+    NotVouchedForUs,
     /// A claim that an attribute requires is not there.
     #[error("the claim of the attribute `{0}` is missing")]
     MissingAttribute(AttributeName),
@@ -245,6 +251,8 @@ impl Refusal {
             Self::Owner => "owner",
             Self::Actor => "actor",
             Self::TooManyActors => "actors_too_many",
+            Self::NotVouched => "not_vouched",
+            Self::NotVouchedForUs => "not_vouched_for_us",
             Self::SubjectForm => "subject_form",
             Self::Disagreement => "claims_disagree",
             Self::Person => "person",
@@ -296,6 +304,8 @@ impl Refusal {
             | Self::Actor
             | Self::TooManyActors
             | Self::UnknownHeader
+            | Self::NotVouched
+            | Self::NotVouchedForUs
             | Self::SubjectForm
             | Self::Disagreement
             | Self::Person
@@ -354,6 +364,8 @@ mod tests {
             Refusal::Actor,
             Refusal::TooManyActors,
             Refusal::UnknownHeader,
+            Refusal::NotVouched,
+            Refusal::NotVouchedForUs,
             Refusal::SubjectForm,
             Refusal::Disagreement,
             Refusal::Person,

@@ -357,6 +357,12 @@ fn words(claims: &[&str]) -> String {
     format!("one of {}", named.join(", "))
 }
 
+/// The name under which the issuer for signed requests of a partition is registered.
+#[must_use]
+pub fn signed_name(partition: &str) -> String {
+    format!("aws-signed:{partition}")
+}
+
 /// The registered issuers.
 #[derive(Clone, Debug, Default)]
 pub struct Issuers(Vec<Arc<IssuerRules>>, HashMap<String, Vec<usize>>);
@@ -411,6 +417,17 @@ impl Issuers {
             }
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// The rules for signed requests of a partition of AWS.
+    #[must_use]
+    pub fn of_partition(&self, partition: &str) -> Option<&Arc<IssuerRules>> {
+        self.only(&signed_name(partition), |rules| rules.form == Form::AwsSigned)
+    }
+
+    /// The rules for documents of a SPIFFE trust domain, by its issuer's name.
+    pub(crate) fn of_domain(&self, domain: &str) -> Option<&Arc<IssuerRules>> {
+        self.only(domain, |rules| rules.form == Form::Spiffe)
     }
 
     /// The only issuer of this name that fits.

@@ -75,7 +75,7 @@ pub(super) fn check_header(token: &Compact<'_>, rules: &IssuerRules) -> Result<A
     }
 }
 
-pub(super) fn subject(claims: &Object, rules: &IssuerRules) -> Result<Subject, Refusal> {
+pub(crate) fn subject(claims: &Object, rules: &IssuerRules) -> Result<Subject, Refusal> {
     claims::check_client(claims, rules)?;
     claims::check_owners(claims, rules)?;
     let mut attributes = rules.attributes.apply(claims)?;

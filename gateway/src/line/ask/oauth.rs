@@ -15,6 +15,7 @@ use symbolon_core::id::TargetName;
 
 use super::{AskError, Asked, Published};
 use crate::issuer::{INTROSPECTION_PATH, REVOCATION_PATH, TOKEN_PATH};
+use crate::line::proof::SIGNED_TYPE;
 
 /// The routes of the OAuth face. All of them are POST.
 pub const OAUTH_ROUTES: [(&str, OauthRoute); 3] = [
@@ -79,10 +80,13 @@ pub enum TokenType {
     Jwt,
     /// Temporary keys of AWS, as one JSON text.
     AwsCredentials,
+    /// A signed `sts:GetCallerIdentity` request.
+    AwsRequest,
 }
 
 impl TokenType {
-    const ALL: [Self; 4] = [Self::AccessToken, Self::IdToken, Self::Jwt, Self::AwsCredentials];
+    const ALL: [Self; 5] =
+        [Self::AccessToken, Self::IdToken, Self::Jwt, Self::AwsCredentials, Self::AwsRequest];
 
     /// The URN.
     #[must_use]
@@ -92,6 +96,7 @@ impl TokenType {
             Self::IdToken => "urn:ietf:params:oauth:token-type:id_token",
             Self::Jwt => "urn:ietf:params:oauth:token-type:jwt",
             Self::AwsCredentials => "urn:symbolon:token-type:aws-credentials",
+            Self::AwsRequest => SIGNED_TYPE,
         }
     }
 
@@ -104,7 +109,20 @@ impl TokenType {
     fn shown(text: &str) -> Result<Self, AskError> {
         match Self::parse(text)? {
             Self::AwsCredentials => Err(AskError::TokenType),
-            shown @ (Self::AccessToken | Self::IdToken | Self::Jwt) => Ok(shown),
+            shown @ (Self::AccessToken | Self::IdToken | Self::Jwt | Self::AwsRequest) => Ok(shown),
+        }
+    }
+
+    /// The type of a token of somebody who acts: it has claims, by which `may_act` can name it.
+    fn acts(self) -> Result<(), AskError> {
+        if self == Self::AwsRequest { Err(AskError::TokenType) } else { Ok(()) }
+    }
+
+    /// The type of a token that can be asked for.
+    fn wanted(text: &str) -> Result<Self, AskError> {
+        match Self::parse(text)? {
+            Self::IdToken | Self::AwsRequest => Err(AskError::TokenType),
+            wanted @ (Self::AccessToken | Self::Jwt | Self::AwsCredentials) => Ok(wanted),
         }
     }
 }
@@ -170,10 +188,8 @@ fn exchange(form: &Form, published: &Published) -> Result<Exchange, AskError> {
     }
     let subject = presented(form, "subject_token", "subject_token_type")?.ok_or(AskError::Body)?;
     let actor = presented(form, "actor_token", "actor_token_type")?;
-    let wanted = form.get("requested_token_type").map(TokenType::parse).transpose()?;
-    if wanted == Some(TokenType::IdToken) {
-        return Err(AskError::TokenType);
-    }
+    actor.iter().try_for_each(|(_, kind)| kind.acts())?;
+    let wanted = form.get("requested_token_type").map(TokenType::wanted).transpose()?;
     let ask = Ask::exchange(target(form, published)?, scopes(form)?);
     let client = form.get("client_id").map(str::to_owned);
     Ok(Exchange { ask, subject, actor, wanted, client })
@@ -324,6 +340,14 @@ mod tests {
             ("audience=aws&requested_token_type=jwt", AskError::TokenType),
             (
                 "audience=aws&requested_token_type=urn:ietf:params:oauth:token-type:saml2",
+                AskError::TokenType,
+            ),
+            (
+                "audience=aws&requested_token_type=urn:symbolon:params:oauth:token-type:aws4-request",
+                AskError::TokenType,
+            ),
+            (
+                "audience=aws&actor_token=a&actor_token_type=urn:symbolon:params:oauth:token-type:aws4-request",
                 AskError::TokenType,
             ),
             ("audience=aws&subject_token=x", AskError::Body),

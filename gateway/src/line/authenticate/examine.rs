@@ -4,7 +4,7 @@
 //! The very checks that a request goes through, and not a copy of them: which one refuses is what the
 //! refusal says. Nothing is remembered and nothing is used up.
 
-use symbolon_core::token::{Check, Compact, MAX_TOKEN_BYTES, Outline, Refusal};
+use symbolon_core::token::{Check, Compact, IssuerRules, MAX_TOKEN_BYTES, Outline, Refusal};
 
 use super::{Authenticator, Unproven, Verified};
 
@@ -73,7 +73,7 @@ impl Authenticator {
         let alias = issuer.map(|rules| rules.alias.to_string());
         let outline = parsed.as_ref().ok().map(Compact::outline);
         let verified = match &parsed {
-            Ok(token) => self.establish(token, None).await,
+            Ok(compact) => Box::pin(self.establish((token, compact), None)).await,
             Err(refusal) => Err(refusal.clone().into()),
         };
         let (principal, attributes) = match &verified {
@@ -83,10 +83,30 @@ impl Authenticator {
             }
             Err(_) => (None, Vec::new()),
         };
-        Examination { issuer: alias, principal, attributes, outline, steps: self.steps(verified) }
+        let unmade = self.unmade(issuer.map(|rules| &**rules));
+        let steps = self.steps(verified, &unmade);
+        Examination { issuer: alias, principal, attributes, outline, steps }
     }
 
-    fn steps(&self, verified: Result<Verified, Unproven>) -> Vec<Step> {
+    /// The checks that an issuer's tokens do not go through.
+    fn unmade(&self, rules: Option<&IssuerRules>) -> Vec<(&'static str, &'static str)> {
+        let reviewer = rules.and_then(|rules| self.online.reviewers.get(&rules.alias));
+        let keys = rules.and_then(|rules| self.keys.get(&rules.alias)?.current());
+        if reviewer.is_none() {
+            return vec![(Check::Review.name(), "the issuer's block has no `review`")];
+        }
+        if keys.is_some_and(|keys| !keys.is_empty()) {
+            return Vec::new();
+        }
+        let asked = "the cluster is asked instead";
+        [KEYS, Check::Key.name(), Check::Signature.name()].map(|name| (name, asked)).to_vec()
+    }
+
+    fn steps(
+        &self,
+        verified: Result<Verified, Unproven>,
+        unmade: &[(&'static str, &'static str)],
+    ) -> Vec<Step> {
         let (failed, refusal, last) = match verified {
             Err(unproven) => {
                 let why = Verdict::Refused(unproven.code(), reason(&unproven));
@@ -106,6 +126,8 @@ impl Authenticator {
             },
         };
         let mut reached = true;
+        let reason_of =
+            |name| unmade.iter().find(|(known, _)| *known == name).map(|(_, reason)| *reason);
         let step = |name| {
             let verdict = match &refusal {
                 Some(why) if failed == Some(name) => {
@@ -113,6 +135,9 @@ impl Authenticator {
                     why.clone()
                 }
                 Some(_) | None if name == ONCE => last.clone(),
+                Some(_) | None if reached && reason_of(name).is_some() => {
+                    reason_of(name).map_or(Verdict::Passed, Verdict::NotMade)
+                }
                 Some(_) | None if reached => Verdict::Passed,
                 Some(_) | None => Verdict::NotReached,
             };
@@ -128,14 +153,20 @@ fn place(unproven: &Unproven) -> &'static str {
         Unproven::Token(refusal) => refusal.check().name(),
         Unproven::NoKeys => KEYS,
         Unproven::Crowded => Check::Signature.name(),
-        Unproven::Replay(_) => ONCE,
+        Unproven::Online(_) => Check::Review.name(),
+        Unproven::Signed(_) | Unproven::Certificate(_) | Unproven::Replay(_) => ONCE,
     }
 }
 
 fn reason(unproven: &Unproven) -> String {
     match unproven {
         Unproven::Token(refusal) => refusal.to_string() + hint(refusal),
-        Unproven::NoKeys | Unproven::Crowded | Unproven::Replay(_) => unproven.to_string(),
+        Unproven::Online(error) => error.to_string(),
+        Unproven::NoKeys
+        | Unproven::Crowded
+        | Unproven::Signed(_)
+        | Unproven::Certificate(_)
+        | Unproven::Replay(_) => unproven.to_string(),
     }
 }
 
@@ -161,6 +192,7 @@ fn hint(refusal: &Refusal) -> &'static str {
         | Check::Binding
         | Check::Client
         | Check::Attributes
-        | Check::Subject => "",
+        | Check::Subject
+        | Check::Review => "",
     }
 }

@@ -88,9 +88,10 @@ impl Keys {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, FetchError> {
-        let inline = match &settings.source {
-            KeySource::Inline(body) => Some(body.clone()),
-            KeySource::Discovery { .. } | KeySource::Url(_) => None,
+        let (inline, authorities) = match &settings.source {
+            KeySource::Inline(body) => (Some(body.clone()), None),
+            KeySource::Authorities(ders) => (None, Some(ders.clone())),
+            KeySource::Discovery { .. } | KeySource::Url(_) => (None, None),
         };
         let keys = Self {
             rules,
@@ -103,6 +104,11 @@ impl Keys {
             forced: AtomicBool::new(false),
             attempts: watch::Sender::new(0),
         };
+        if let Some(ders) = authorities {
+            let (set, fetched) = (KeySet::of_authorities(ders, 1), keys.clock.elapsed());
+            let held = Held { set: Arc::new(set), digest: [0; 32], fetched, host: None };
+            keys.held.store(Some(Arc::new(held)));
+        }
         if let Some(body) = inline {
             keys.take(Fetched { body: body.into(), max_age: None, host: None })?;
         }
@@ -267,7 +273,7 @@ impl Keys {
     }
 
     fn is_inline(&self) -> bool {
-        matches!(self.settings.source, KeySource::Inline(_))
+        matches!(self.settings.source, KeySource::Inline(_) | KeySource::Authorities(_))
     }
 
     fn may_force(&self) -> bool {

@@ -9,9 +9,13 @@
 //! INVARIANT: what is remembered of a verified token never outlives its `exp`, the configured time
 //! (at most 60 s) or the key set that verified it: a withdrawn key refuses at once.
 
+mod certificates;
 mod examine;
 mod fetch;
 mod keys;
+mod online;
+mod review;
+mod sts;
 mod turns;
 
 use std::collections::HashMap;
@@ -21,10 +25,12 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use symbolon_core::barrier::Barred;
+use symbolon_core::certificate::CertificateRefusal;
 use symbolon_core::clock::Clock;
 use symbolon_core::error::Kind;
 use symbolon_core::id::IssuerAlias;
 use symbolon_core::principal::Principal;
+use symbolon_core::signed::SignedRefusal;
 use symbolon_core::token::{
     Compact, IssuerRules, Issuers, KeySet, MAX_TOKEN_BYTES, Refusal, fingerprint, verify,
     verify_own,
@@ -33,10 +39,14 @@ use symbolon_core::token::{
 pub use examine::{Examination, Step, Verdict};
 pub use fetch::{FetchError, KeySource, Way};
 pub use keys::{Freshness, KeySettings, Keys};
+pub use online::OnlineError;
+pub use review::Reviewer;
+pub use sts::Sts;
 
 use self::turns::Turns;
 use crate::barriers::{DurableBarriers, OnceError, OnceSet, Withdrawn, WithdrawnError};
 use crate::keyring::Keyring;
+use crate::listen::ClientCertificates;
 use crate::store::Transaction;
 use crate::telemetry::Metrics;
 
@@ -55,6 +65,15 @@ pub enum Unproven {
     /// Too many signatures wait to be checked, of all sources or of this one.
     #[error("too many signatures wait to be checked")]
     Crowded,
+    /// The signed request is refused.
+    #[error("the signed request is refused")]
+    Signed(#[from] SignedRefusal),
+    /// The client certificate is refused.
+    #[error("the client certificate is refused")]
+    Certificate(#[from] CertificateRefusal),
+    /// Who vouches for the proof could not be asked.
+    #[error("who vouches for it could not be asked")]
+    Online(#[from] OnlineError),
     /// A one-shot token was shown again, or could not be remembered.
     #[error("the one-shot token cannot be taken")]
     Replay(#[from] OnceError),
@@ -68,6 +87,9 @@ impl Unproven {
             Self::Token(refusal) => refusal.kind(),
             Self::NoKeys => Kind::Unavailable,
             Self::Crowded => Kind::Exhausted,
+            Self::Signed(refusal) => refusal.kind(),
+            Self::Certificate(refusal) => refusal.kind(),
+            Self::Online(error) => error.kind(),
             Self::Replay(error) => error.kind(),
         }
     }
@@ -79,12 +101,49 @@ impl Unproven {
             Self::Token(refusal) => refusal.code(),
             Self::NoKeys => "jwks_stale",
             Self::Crowded => "verification_queue",
+            Self::Signed(refusal) => refusal.code(),
+            Self::Certificate(refusal) => refusal.code(),
+            Self::Online(error) => error.code(),
             Self::Replay(error) => error.code(),
         }
     }
 }
 
-/// What makes principals of tokens, for one generation of the configuration.
+/// What a request shows of who sends it. None of it is proven.
+#[derive(Clone, Copy, Debug)]
+pub enum Proof<'a> {
+    /// A token.
+    Bearer(&'a str),
+    /// A signed `sts:GetCallerIdentity` request, as [`SignedRequest::parse`] reads it.
+    ///
+    /// [`SignedRequest::parse`]: symbolon_core::signed::SignedRequest::parse
+    Signed(&'a str),
+    /// The certificates of the connection.
+    Certificate(&'a ClientCertificates),
+}
+
+impl<'a> From<&'a str> for Proof<'a> {
+    fn from(token: &'a str) -> Self {
+        Self::Bearer(token)
+    }
+}
+
+impl<'a> From<&'a String> for Proof<'a> {
+    fn from(token: &'a String) -> Self {
+        Self::Bearer(token)
+    }
+}
+
+/// Who can be asked about proofs that no key verifies here.
+#[derive(Debug, Default)]
+pub struct Online {
+    /// STS, for the issuers of signed requests.
+    pub sts: HashMap<IssuerAlias, Sts>,
+    /// Clusters that are asked about their tokens.
+    pub reviewers: HashMap<IssuerAlias, Reviewer>,
+}
+
+/// What makes principals of proofs, for one generation of the configuration.
 #[derive(Debug)]
 pub struct Authenticator {
     issuers: Issuers,
@@ -92,6 +151,9 @@ pub struct Authenticator {
     verified: Cache<[u8; 32], Arc<Verified>>,
     remember_for: Duration,
     turns: Turns,
+    /// Whose question to somebody else is put next.
+    asking: Turns,
+    online: Online,
     /// The rules for our own access tokens.
     own: Arc<IssuerRules>,
     standing: Standing,
@@ -138,7 +200,14 @@ impl Authenticator {
     ) -> Self {
         let remember_for = remember_for.min(Duration::from_secs(60));
         let verified = Cache::builder().max_capacity(REMEMBERED).time_to_live(remember_for).build();
-        Self { issuers, keys, verified, remember_for, turns: Turns::new(), own, standing }
+        let (turns, asking, online) = (Turns::new(), Turns::outward(), Online::default());
+        Self { issuers, keys, verified, remember_for, turns, asking, online, own, standing }
+    }
+
+    /// The same, with those who can be asked.
+    #[must_use]
+    pub fn asking(self, online: Online) -> Self {
+        Self { online, ..self }
     }
 
     /// The keys of each issuer.
@@ -147,21 +216,21 @@ impl Authenticator {
         &self.keys
     }
 
-    /// Proves who shows `token`, and from where.
+    /// Proves who shows `proof`, and from where.
     ///
-    /// Cancel-safe, but for a one-shot token, which may then count as used.
+    /// Cancel-safe, but for a one-shot proof, which may then count as used.
     ///
     /// # Errors
     /// [`Unproven`] says why there is no principal.
-    pub async fn prove(
+    pub async fn prove<'a>(
         &self,
-        token: &str,
+        proof: impl Into<Proof<'a>>,
         source: Option<IpAddr>,
     ) -> Result<Arc<Principal>, Unproven> {
-        let fingerprint = fingerprint(token);
-        let verified = match self.recall(&fingerprint) {
-            Some(verified) => verified,
-            None => self.verify(token, fingerprint, source).await?,
+        let verified = match proof.into() {
+            Proof::Bearer(token) => self.prove_token(token, source).await?,
+            Proof::Signed(text) => Box::pin(self.prove_signed(text, source)).await?,
+            Proof::Certificate(shown) => self.prove_certificate(shown, source).await?,
         };
         if verified.one_shot {
             self.use_up(&verified).await?;
@@ -169,11 +238,27 @@ impl Authenticator {
         Ok(verified.principal.clone())
     }
 
-    /// Who shows `token`, if it was verified a moment ago and is good more than once: no signature
+    async fn prove_token(
+        &self,
+        token: &str,
+        source: Option<IpAddr>,
+    ) -> Result<Arc<Verified>, Unproven> {
+        let fingerprint = fingerprint(token);
+        match self.recall(&fingerprint) {
+            Some(verified) => Ok(verified),
+            None => self.verify(token, fingerprint, source).await,
+        }
+    }
+
+    /// Who shows `proof`, if it was verified a moment ago and is good more than once: no signature
     /// is looked at and nothing is waited for.
     #[must_use]
-    pub fn known(&self, token: &str) -> Option<Arc<Principal>> {
-        let verified = self.recall(&fingerprint(token))?;
+    pub fn known<'a>(&self, proof: impl Into<Proof<'a>>) -> Option<Arc<Principal>> {
+        let verified = match proof.into() {
+            Proof::Bearer(token) => self.recall(&fingerprint(token))?,
+            Proof::Signed(_) => return None,
+            Proof::Certificate(shown) => return self.known_certificate(shown),
+        };
         (!verified.one_shot).then(|| verified.principal.clone())
     }
 
@@ -197,7 +282,8 @@ impl Authenticator {
         let found = match (self.recall(&fingerprint), Compact::parse(token, MAX_TOKEN_BYTES)) {
             (Some(verified), _) => Ok(verified),
             (None, Ok(compact)) if compact.issuer() == Ok(&self.own.issuer) => {
-                self.verify_own(&compact, fingerprint, source).await
+                let verified = self.verify_own(&compact, source).await;
+                verified.map(|verified| self.keep(fingerprint, verified))
             }
             (None, _) => return Ok(None),
         };
@@ -207,7 +293,14 @@ impl Authenticator {
                 Ok((is_own && self.admits(&principal).is_ok()).then_some(principal))
             }
             Err(crowded @ Unproven::Crowded) => Err(crowded),
-            Err(Unproven::Token(_) | Unproven::NoKeys | Unproven::Replay(_)) => Ok(None),
+            Err(
+                Unproven::Token(_)
+                | Unproven::NoKeys
+                | Unproven::Signed(_)
+                | Unproven::Certificate(_)
+                | Unproven::Online(_)
+                | Unproven::Replay(_),
+            ) => Ok(None),
         }
     }
 
@@ -267,23 +360,34 @@ impl Authenticator {
         source: Option<IpAddr>,
     ) -> Result<Arc<Verified>, Unproven> {
         let compact = Compact::parse(token, MAX_TOKEN_BYTES)?;
-        if compact.issuer() == Ok(&self.own.issuer) {
-            return self.verify_own(&compact, fingerprint, source).await;
-        }
-        let verified = Arc::new(self.establish(&compact, source).await?);
+        let verified = Box::pin(self.establish((token, &compact), source)).await?;
+        Ok(self.keep(fingerprint, verified))
+    }
+
+    /// Remembers what was verified.
+    fn keep(&self, fingerprint: [u8; 32], verified: Verified) -> Arc<Verified> {
+        let verified = Arc::new(verified);
         self.verified.insert(fingerprint, verified.clone());
-        Ok(verified)
+        verified
     }
 
     /// Looks at everything that a token shows, with the keys in force and newer ones if need be.
     async fn establish(
         &self,
-        compact: &Compact<'_>,
+        (token, compact): (&str, &Compact<'_>),
         source: Option<IpAddr>,
     ) -> Result<Verified, Unproven> {
+        if compact.issuer() == Ok(&self.own.issuer) {
+            return self.verify_own(compact, source).await;
+        }
         let rules = self.issuers.select(compact)?;
         let keys = self.keys.get(&rules.alias).ok_or(Unproven::NoKeys)?;
         let set = keys.first().await.ok_or(Unproven::NoKeys)?;
+        let reviewer = self.online.reviewers.get(&rules.alias);
+        if let Some(reviewer) = reviewer.filter(|_| set.is_empty()) {
+            let principal = self.review((token, compact), rules, reviewer, source).await?;
+            return Ok(self.verified_by(principal, &set, rules));
+        }
         // Keys are waited for between turns, never within one.
         let (principal, set) = match self.check((compact, rules), &set, source).await {
             Err(Unproven::Token(Refusal::UnknownKey)) => {
@@ -293,36 +397,35 @@ impl Authenticator {
             }
             checked => (checked?, set),
         };
-        Ok(Verified {
+        // Where there are keys and a reviewer, both must agree.
+        let principal = match reviewer {
+            Some(reviewer) => self.review((token, compact), rules, reviewer, source).await?,
+            None => principal,
+        };
+        Ok(self.verified_by(principal, &set, rules))
+    }
+
+    fn verified_by(&self, principal: Principal, set: &KeySet, rules: &IssuerRules) -> Verified {
+        Verified {
             principal: Arc::new(principal),
             generation: set.generation(),
             at: self.standing.clock.elapsed(),
             one_shot: rules.one_shot,
             leeway: rules.leeway,
-        })
+        }
     }
 
     /// An access token of our own: our keys are always there.
     async fn verify_own(
         &self,
         compact: &Compact<'_>,
-        fingerprint: [u8; 32],
         source: Option<IpAddr>,
-    ) -> Result<Arc<Verified>, Unproven> {
+    ) -> Result<Verified, Unproven> {
         let set = self.standing.keyring.access_keys();
-        let turn = self.turns.take(source).await.ok_or(Unproven::Crowded)?;
+        let _turn = self.turns.take(source).await.ok_or(Unproven::Crowded)?;
         let now = self.standing.clock.now();
         let principal = verify_own(compact, &self.own, &set, &self.issuers, now)?;
-        drop(turn);
-        let verified = Arc::new(Verified {
-            principal: Arc::new(principal),
-            generation: set.generation(),
-            at: self.standing.clock.elapsed(),
-            one_shot: false,
-            leeway: self.own.leeway,
-        });
-        self.verified.insert(fingerprint, verified.clone());
-        Ok(verified)
+        Ok(self.verified_by(principal, &set, &self.own))
     }
 
     /// Looks at the signature, in turn.

@@ -43,6 +43,12 @@ impl Turns {
         Self::with(cores.saturating_sub(1).max(1), QUEUE, PER_SOURCE)
     }
 
+    /// For questions to others, which wait for an answer and not for a core: a few at a time, fewer of
+    /// one source.
+    pub(super) fn outward() -> Self {
+        Self::with(32, 512, 64)
+    }
+
     fn with(running: usize, queue: usize, per_source: usize) -> Self {
         Self {
             queue: Semaphore::new(queue),
