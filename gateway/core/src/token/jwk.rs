@@ -7,13 +7,15 @@
 //! INVARIANT: every key in a [`KeySet`] is public, for signatures, strong enough, on its curve, and
 //! fits at least one algorithm that the issuer's rules allow. No two have the same `kid`.
 
+mod bundle;
+
 use std::time::Duration;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey, VerificationAlgorithm,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 
 use super::algorithm::{Algorithm, install_crypto};
@@ -177,37 +179,6 @@ impl KeySet {
         if set.keys.is_empty() { Err(KeySetError::NoUsableKey) } else { Ok(set) }
     }
 
-    /// Reads a SPIFFE bundle of one trust domain (SPIFFE Trust Domain and Bundle §4): keys for
-    /// JWT-SVIDs, which must have a `kid`, and authorities for X.509-SVIDs. An empty bundle is one:
-    /// everything is revoked.
-    ///
-    /// # Errors
-    /// [`KeySetError`] if the bundle as a whole is refused.
-    pub fn bundle(
-        bytes: &[u8],
-        allowed: &[Algorithm],
-        generation: u64,
-    ) -> Result<Self, KeySetError> {
-        let document = document(bytes)?;
-        let mut set = Self::empty(generation);
-        set.sequence = count(&document, "spiffe_sequence")?;
-        set.refresh_hint = count(&document, "spiffe_refresh_hint")?.map(Duration::from_secs);
-        for (index, jwk) in members(&document)?.iter().enumerate() {
-            let taken = match jwk.get("use").and_then(Value::as_str) {
-                Some("x509-svid") => authority(jwk).map(|der| set.authorities.push(der)),
-                Some(_) | None => match Key::parse(jwk, allowed, Purpose::JwtSvid) {
-                    Ok(key) => {
-                        set.add(key)?;
-                        Ok(())
-                    }
-                    Err(reason) => Err(reason),
-                },
-            };
-            set.dropped.extend(taken.err().map(|reason| (index, reason)));
-        }
-        Ok(set)
-    }
-
     /// A set of certificate authorities (DER) and no keys.
     #[must_use]
     pub fn of_authorities(authorities: Vec<Vec<u8>>, generation: u64) -> Self {
@@ -318,28 +289,6 @@ fn members(set: &Object) -> Result<Vec<Object>, KeySetError> {
     }
     let jwks = keys.iter().map(|key| key.as_object().cloned());
     jwks.collect::<Option<_>>().ok_or(KeySetError::NotASet)
-}
-
-/// A whole number that is not negative, if it is there.
-fn count(document: &Object, name: &str) -> Result<Option<u64>, KeySetError> {
-    let Some(found) = document.get(name) else { return Ok(None) };
-    let number = match found {
-        Value::Number(number) => number.as_integer_text().and_then(|text| text.parse().ok()),
-        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-            None
-        }
-    };
-    number.map(Some).ok_or(KeySetError::Sequence)
-}
-
-/// The certificate of an authority: the first of `x5c`, in the base64 of RFC 4648 §4.
-fn authority(jwk: &Object) -> Result<Vec<u8>, DropReason> {
-    let first = jwk.get("x5c").and_then(Value::as_array).and_then(<[Value]>::first);
-    let der = first.and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
-    match der {
-        Some(der) if !jwk.has("kid") => Ok(der),
-        Some(_) | None => Err(DropReason::Certificate),
-    }
 }
 
 /// A public key, ready to verify.
