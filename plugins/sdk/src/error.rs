@@ -2,6 +2,7 @@
 //!
 //! INVARIANT: nothing here takes words of a backend; a message is the plugin's own text.
 
+use crate::http::Response;
 use crate::{Error, ErrorKind};
 
 macro_rules! constructors {
@@ -106,6 +107,19 @@ impl Error {
     pub fn retry_after(mut self, millis: Option<u64>) -> Self {
         self.retry_after_ms = millis;
         self
+    }
+
+    /// As an answer of the backend: with its status, and how long it asks to wait.
+    #[must_use]
+    pub fn answered(self, answer: &Response) -> Self {
+        let wait = answer.retry_after().or(self.retry_after_ms);
+        self.sent(true).status(answer.status).retry_after(wait)
+    }
+
+    /// What an answer means where a backend has no meaning of its own for its status.
+    #[must_use]
+    pub fn of(answer: &Response) -> Self {
+        Self::from_status(answer.status).answered(answer)
     }
 
     /// What an HTTP status means where a backend has no meaning of its own for it.

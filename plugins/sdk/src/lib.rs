@@ -10,6 +10,10 @@
 //! hosts that the manifest asks for and the operator granted, [`clock`] is the only clock (that of
 //! `std` panics on this target), and [`log!`] is the only way to say something to a person.
 //!
+//! What several backends need stands here once: [`oauth`] reads answers of token endpoints, [`time`]
+//! and [`encoding`] read what services write, [`Listing::page`] cuts pages, and with the feature
+//! `certificates` `Secret::tls` makes a certificate's fields of PEM.
+//!
 //! ```
 //! use symbolon_plugin::{Call, Error, Listing, Plugin, Secret, Secrets, Selector};
 //!
@@ -44,14 +48,19 @@
 
 #[doc(hidden)]
 pub mod bindings;
+#[cfg(feature = "certificates")]
+mod certificate;
 pub mod clock;
+pub mod encoding;
 mod error;
 mod exported;
 #[cfg(all(any(target_family = "wasm", test), feature = "heap"))]
 mod heap;
 pub mod http;
+mod listing;
 mod log;
 mod manifest;
+pub mod oauth;
 mod plugin;
 #[cfg(feature = "getrandom")]
 mod random;

@@ -28,6 +28,17 @@ impl Secret {
         Self { value: Value::Fields(fields), ..Self::opaque(path, "application/json", Vec::new()) }
     }
 
+    /// With a line of metadata. A value that the contract does not allow (empty, too long, with a
+    /// control character) is left out: it describes the secret and is not part of it.
+    #[must_use]
+    pub fn described(mut self, name: &str, value: &str) -> Self {
+        let fits = (1..=1024).contains(&value.len()) && !value.chars().any(char::is_control);
+        if fits {
+            self.metadata.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
     /// With its version.
     #[must_use]
     pub fn version(mut self, version: Option<String>) -> Self {

@@ -41,7 +41,7 @@ impl Secrets for Static {
         next: Option<String>,
     ) -> Result<Listing, Error> {
         let names = folder::names(call.config.secrets.keys(), folder.as_deref());
-        Ok(folder::page(names, next.as_deref()))
+        Ok(Listing::page(names, next.as_deref()))
     }
 }
 

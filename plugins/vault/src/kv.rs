@@ -10,9 +10,6 @@ use symbolon_plugin::{Error, Listing, Secret, time};
 
 use crate::refusal;
 
-/// What one page of a listing may hold; the server gives all names at once.
-const PAGE: usize = 1000;
-
 #[derive(Deserialize)]
 struct Envelope<T> {
     data: Option<T>,
@@ -112,17 +109,11 @@ fn not_version_two() -> Error {
     Error::malformed_answer("the answer is not that of a KV version 2 engine")
 }
 
-/// The page of names after `next`.
+/// The page of names after `next`: the server gives all of them at once.
 pub(crate) fn listing(answer: Response, next: Option<&str>) -> Result<Listing, Error> {
     if answer.status != 200 {
         return Err(refusal::of(&answer));
     }
     let envelope: Envelope<Names> = answer.json()?;
-    let mut names = envelope.data.ok_or_else(not_version_two)?.keys;
-    names.sort();
-    names.dedup();
-    let mut rest = names.into_iter().filter(|name| next.is_none_or(|next| name.as_str() > next));
-    let names: Vec<String> = rest.by_ref().take(PAGE).collect();
-    let next = rest.next().and_then(|_| names.last().cloned());
-    Ok(Listing { names, next })
+    Ok(Listing::page(envelope.data.ok_or_else(not_version_two)?.keys, next))
 }

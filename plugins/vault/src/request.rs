@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use symbolon_plugin::Error;
-use symbolon_plugin::http::{self, Request, encode};
+use symbolon_plugin::http::{self, Request, encode, encode_path};
 
 use crate::config::Config;
 use crate::role::{Certificate, Creds};
@@ -25,14 +25,14 @@ pub(crate) fn login(config: &Config, assertion: &str) -> Result<Request, Error> 
 
 pub(crate) fn read(config: &Config, path: &str, version: Option<u64>) -> Result<Request, Error> {
     let query = version.map(|version| format!("?version={version}")).unwrap_or_default();
-    let url = format!("{}/v1/{}/data/{}{query}", config.base()?, config.mount, encoded(path));
+    let url = format!("{}/v1/{}/data/{}{query}", config.base()?, config.mount, encode_path(path));
     Ok(namespaced(config, http::get(url)))
 }
 
 /// `?list=true` instead of the method `LIST`, which some proxies do not let through.
 pub(crate) fn list(config: &Config, folder: Option<&str>) -> Result<Request, Error> {
     let folder = folder
-        .map(|folder| format!("{}/", encoded(folder.trim_end_matches('/'))))
+        .map(|folder| format!("{}/", encode_path(folder.trim_end_matches('/'))))
         .unwrap_or_default();
     let url = format!("{}/v1/{}/metadata/{folder}?list=true", config.base()?, config.mount);
     Ok(namespaced(config, http::get(url)))
@@ -134,12 +134,6 @@ fn post(config: &Config, path: &str, body: &impl Serialize) -> Result<Request, E
 pub(crate) fn health(config: &Config) -> Result<Request, Error> {
     let url = format!("{}/v1/sys/health?standbyok=true&perfstandbyok=true", config.base()?);
     Ok(http::get(url).limit(LOGIN_LIMIT))
-}
-
-/// Segment by segment, so that nothing in a path becomes part of the URL around it.
-fn encoded(path: &str) -> String {
-    let segments: Vec<String> = path.split('/').map(encode).collect();
-    segments.join("/")
 }
 
 fn namespaced(config: &Config, request: Request) -> Request {

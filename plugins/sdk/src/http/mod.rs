@@ -23,7 +23,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use self::url::encode;
+pub use self::url::{encode, encode_path};
 use crate::Error;
 
 /// No backend's answer to one question is larger.
@@ -71,6 +71,12 @@ impl Request {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
         self
+    }
+
+    /// Adds a token that the plugin has obtained in this very call. The host refuses it towards a host
+    /// for which it has a credential itself.
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
     }
 
     /// Sets the body, as JSON.
@@ -143,7 +149,7 @@ impl Response {
     pub fn success(self) -> Result<Self, Error> {
         match self.status {
             200..=299 => Ok(self),
-            status => Err(Error::from_status(status).retry_after(self.retry_after())),
+            _ => Err(Error::of(&self)),
         }
     }
 

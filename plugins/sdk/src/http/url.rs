@@ -51,6 +51,14 @@ pub fn encode(piece: &str) -> String {
     encoded
 }
 
+/// Percent-encodes a path segment by segment, so that nothing in it becomes part of the URL around
+/// it.
+#[must_use]
+pub fn encode_path(path: &str) -> String {
+    let segments: Vec<String> = path.split('/').map(encode).collect();
+    segments.join("/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +101,6 @@ mod tests {
     #[test]
     fn a_piece_cannot_become_two() {
         assert_eq!(encode("a/b?c#d%e@f"), "a%2Fb%3Fc%23d%25e%40f");
+        assert_eq!(encode_path("a b/c?d"), "a%20b/c%3Fd");
     }
 }

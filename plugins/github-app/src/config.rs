@@ -1,0 +1,100 @@
+//! The configuration: one installation, and how much of it tokens may have.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use symbolon_plugin::Error;
+
+/// What GitHub allows a token to name.
+const MOST_REPOSITORIES: usize = 500;
+
+/// A target of this plugin.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    #[serde(default = "public")]
+    pub(crate) address: String,
+    pub(crate) installation: u64,
+    #[serde(default)]
+    pub(crate) repositories: Vec<String>,
+    #[serde(default)]
+    pub(crate) repository_ids: Vec<u64>,
+    pub(crate) permissions: BTreeMap<String, Level>,
+}
+
+/// How much of a permission; each contains the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    Read,
+    Write,
+    Admin,
+}
+
+fn public() -> String {
+    "https://api.github.com".to_owned()
+}
+
+impl Level {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "read" => Some(Self::Read),
+            "write" => Some(Self::Write),
+            "admin" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+}
+
+impl Config {
+    /// Checks what becomes part of a URL, and that a token is for something: GitHub gives one for
+    /// everything that the installation has to whoever names nothing.
+    pub(crate) fn sound(&self) -> Result<(), Error> {
+        self.base()?;
+        let number = self.repositories.len() + self.repository_ids.len();
+        for (holds, otherwise) in [
+            (self.installation > 0, "`installation` is not an id"),
+            (number > 0, "one of `repositories` and `repository_ids` is needed"),
+            (number <= MOST_REPOSITORIES, "a token is for 500 repositories at most"),
+            (
+                self.repositories.iter().all(|name| is_repository(name)),
+                "`repositories` are names without their owner",
+            ),
+            (!self.permissions.is_empty(), "`permissions` are needed"),
+            (
+                self.permissions.keys().all(|name| is_permission(name)),
+                "`permissions` are named as in GitHub's API: `contents`, `pull_requests`",
+            ),
+        ] {
+            if !holds {
+                return Err(faulty(otherwise));
+            }
+        }
+        Ok(())
+    }
+
+    /// The URL of the API, without a slash at its end.
+    pub(crate) fn base(&self) -> Result<&str, Error> {
+        let base = self.address.strip_suffix('/').unwrap_or(&self.address);
+        let rest = base.strip_prefix("https://").unwrap_or_default();
+        let host = rest.strip_suffix("/api/v3").unwrap_or(rest);
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:".contains(&b);
+        let sound = !host.is_empty() && host.bytes().all(plain);
+        sound.then_some(base).ok_or_else(|| {
+            faulty("`address` is not `https://api.github.com` or `https://<host>/api/v3`")
+        })
+    }
+}
+
+fn is_repository(name: &str) -> bool {
+    (1..=100).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+}
+
+fn is_permission(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+fn faulty(message: &str) -> Error {
+    Error::invalid_config("config_unsound", message)
+}
