@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use super::foundation::Foundation;
 use super::plugins::Plugins;
+use super::reread::{self, Reread};
 use crate::config::{self, Config, Credentials};
 use crate::issuer::{
     Beside, CallerSettings, CallerTarget, CallerTargets, Named, SignedSource, TargetSettings,
@@ -327,7 +328,11 @@ impl<'a> Builder<'a> {
             From::Jwt(jwt) => Ok((Form::Bearer, Arc::new(self.signed(jwt)?))),
             From::Bearer(_) | From::Header { .. } | From::Basic { .. } | From::SigV4(_) => {
                 let (form, credential) = fixed(source)?;
-                Ok((form, Arc::new(Fixed(Arc::new(credential)))))
+                let Some(place) = reread::file(source) else {
+                    return Ok((form, Arc::new(Fixed(Arc::new(credential)))));
+                };
+                let clock = self.foundation.clock.clone();
+                Ok((form, Arc::new(Reread::new(place.clone(), credential, clock))))
             }
         }
     }

@@ -16,6 +16,7 @@ mod operate;
 mod otlp;
 pub mod plugins;
 mod reconcile;
+mod reread;
 mod serving;
 mod signals;
 pub mod world;
