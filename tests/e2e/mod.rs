@@ -1,11 +1,15 @@
 //! The gateway between real parts: a token issuer that is not ours, a secret store that is not ours.
 
 mod aws;
+mod azure;
 mod callers;
 mod clients;
 mod documents;
+mod github;
+mod google;
 mod jwks;
 mod key_ways;
+mod kubernetes;
 mod leases;
 mod namespaces;
 mod openbao;

@@ -13,9 +13,8 @@ use super::parts::part;
 /// Runs the script with what it is asked, and answers what it prints.
 async fn run(asked: &Value, certificate: &Path) -> Value {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/clients/exchange.py");
-    let mut python = Command::new(part("SYMBOLON_PYTHON"));
-    python.arg(script).env("PYTHONPATH", part("SYMBOLON_OAUTH_CLIENTS"));
-    python.env("REQUESTS_CA_BUNDLE", certificate).env("NO_PROXY", "localhost");
+    let mut python = Command::new(part("SYMBOLON_OAUTH_CLIENTS"));
+    python.arg(script).env("REQUESTS_CA_BUNDLE", certificate).env("NO_PROXY", "localhost");
     python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut running = python.spawn().expect("the clients start");
     let mut input = running.stdin.take().expect("standard input");

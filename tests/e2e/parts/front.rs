@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::endpoint::acceptor;
+use super::server::acceptor;
 use super::web::Identity;
 
 /// A front, which ends when dropped.

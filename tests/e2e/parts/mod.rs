@@ -1,14 +1,24 @@
 //! Real parts, each a process of its own on loopback that ends with its test: those that benches want
 //! too are in the harness.
 
+mod assertion;
 mod aws;
 mod endpoint;
+pub(super) mod entra;
 mod front;
+pub(super) mod google;
 mod provider;
+mod python;
+mod server;
 
+pub(super) use assertion::{Doubt, Expected, assertion};
 pub(super) use aws::{ACCOUNT, Ministack, Moto, REGION};
-pub(super) use endpoint::{Endpoint, Reply};
+pub(super) use endpoint::Endpoint;
+pub(super) use entra::Entra;
+pub(super) use google::Google;
 pub(super) use provider::Provider;
+pub(super) use python::python;
+pub(super) use server::{Reply, Server};
 pub(super) use symbolon_tests::harness::parts::bao::{AUDIENCE, Bao};
 pub(super) use symbolon_tests::harness::parts::process::{free_port, part};
 use symbolon_tests::harness::parts::{process, web};

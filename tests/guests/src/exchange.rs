@@ -48,7 +48,8 @@ pub(crate) fn behave(config: &Config, request: &ExchangeRequest) -> Result<Token
         }
         "attributes" => {
             let pairs = request.attributes.iter().map(|(name, value)| format!("{name}={value}"));
-            token = Token::bearer(format!("attributes:{}", pairs.collect::<Vec<_>>().join(";")), ends);
+            token =
+                Token::bearer(format!("attributes:{}", pairs.collect::<Vec<_>>().join(";")), ends);
         }
         "with-handle" => token.handle = b"found-by-this".to_vec(),
         "aws-undeclared" => token = aws(ends),

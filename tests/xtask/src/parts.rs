@@ -36,6 +36,14 @@ const NO_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/symbolon-tests.
 /// Where parts are copied that another user has to run, if the target directory is closed to others.
 const OPEN_PARTS: &str = "/var/cache/symbolon-parts";
 
+/// The clouds' own clients, which judge the fakes of their services.
+const CLOUD_SDKS: [&str; 5] = [
+    "azure-identity==1.27.0",
+    "azure-keyvault-secrets==4.12.0",
+    "google-auth==2.63.0",
+    "google-cloud-secret-manager==2.32.0",
+    "requests==2.34.2",
+];
 /// Clients of the token endpoint, and all that they stand on.
 const OAUTH_CLIENTS: [&str; 13] = [
     "authlib==1.9.10",
@@ -74,12 +82,16 @@ pub(crate) fn fetch_those(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Re
         ("SYMBOLON_BAO", "OpenBao", openbao),
         ("SYMBOLON_NODE", "Node", node),
         ("SYMBOLON_OIDC_PROVIDER", "oidc-provider", oidc_provider),
+        ("SYMBOLON_CLOUD_SDKS", "the clouds' own clients", |place| {
+            python(place, "cloud-sdks", &CLOUD_SDKS)
+        }),
         ("SYMBOLON_PG15", "PostgreSQL 15", postgres_15),
         ("SYMBOLON_PG18", "PostgreSQL 18", postgres_18),
         ("SYMBOLON_MINISTACK", "ministack", |place| script(place, MINISTACK, "ministack")),
         ("SYMBOLON_MOTO", "moto", |place| script(place, MOTO, "moto_server")),
-        ("SYMBOLON_PYTHON", "Python", python),
-        ("SYMBOLON_OAUTH_CLIENTS", "clients of OAuth", oauth_clients),
+        ("SYMBOLON_OAUTH_CLIENTS", "clients of OAuth", |place| {
+            python(place, "oauth-clients", &OAUTH_CLIENTS)
+        }),
     ];
     for (variable, name, part) in wanted.into_iter().filter(|(name, ..)| is_wanted(name)) {
         match timed(name, || part(place)) {
@@ -239,52 +251,47 @@ fn tool(place: &Place, name: &str, pinned: &str) -> Result<PathBuf> {
     file(wheel(place, pinned)?.join("bin").join(name))
 }
 
-/// The directory of modules that holds them.
-fn oauth_clients(place: &Place) -> Result<PathBuf> {
-    let directory = wheels(place, "oauth-clients", &OAUTH_CLIENTS)?;
-    file(directory.join("google/oauth2/sts.py"))?;
-    Ok(directory)
-}
-
 /// A wheel, unpacked into a directory of its own.
 fn wheel(place: &Place, pinned: &str) -> Result<PathBuf> {
     let name = pinned.split_once("==").map_or(pinned, |(name, _)| name);
-    wheels(place, name, &[pinned])
-}
-
-/// Wheels, unpacked into one directory.
-fn wheels(place: &Place, name: &str, pinned: &[&str]) -> Result<PathBuf> {
     let directory = place.parts().join(name);
-    once(&directory, &pinned.join(" "), || {
-        let mut pip = Command::new(python(place)?);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-        pip.args(["--no-input", "--retries", "5"]);
-        pip.arg("--target").arg(&directory).args(pinned);
-        expect("pip install", &mut pip)
+    once(&directory, pinned, || {
+        let mut pip = pip(&python(place, "python", &[])?);
+        expect("pip install", pip.args(["--no-deps", "--target"]).arg(&directory).arg(pinned))
     })?;
     Ok(directory)
 }
 
 /// A program of a Python package, in a virtual environment of its own with what it depends on.
 fn script(place: &Place, pinned: &str, program: &str) -> Result<PathBuf> {
-    let directory = place.parts().join(program);
-    once(&directory, pinned, || {
-        expect("python3 -m venv", Command::new("python3").args(["-m", "venv"]).arg(&directory))?;
-        let mut pip = Command::new(file(directory.join("bin/python"))?);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        pip.args(["--no-input", "--retries", "5"]).arg(pinned);
-        expect("pip install", &mut pip)
-    })?;
-    file(directory.join("bin").join(program))
+    file(environment(place, program, &[pinned])?.join("bin").join(program))
 }
 
-/// The Python of a virtual environment, since that of the system may refuse to install.
-fn python(place: &Place) -> Result<PathBuf> {
-    let environment = place.parts().join("python");
-    once(&environment, "venv", || {
-        expect("python3 -m venv", Command::new("python3").args(["-m", "venv"]).arg(&environment))
+/// The Python of a virtual environment with these packages, since that of the system may refuse to
+/// install.
+fn python(place: &Place, name: &str, pinned: &[&str]) -> Result<PathBuf> {
+    file(environment(place, name, pinned)?.join("bin/python"))
+}
+
+/// A virtual environment with these packages and what they depend on.
+fn environment(place: &Place, name: &str, pinned: &[&str]) -> Result<PathBuf> {
+    let directory = place.parts().join(name);
+    once(&directory, &format!("venv {}", pinned.join(" ")), || {
+        expect("python3 -m venv", Command::new("python3").args(["-m", "venv"]).arg(&directory))?;
+        if pinned.is_empty() {
+            return Ok(());
+        }
+        expect("pip install", pip(&directory.join("bin/python")).args(pinned))
     })?;
-    file(environment.join("bin/python"))
+    Ok(directory)
+}
+
+/// An installation by this Python.
+fn pip(python: &Path) -> Command {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]);
+    pip.args(["--retries", "5"]);
+    pip
 }
 
 /// Fills a directory unless a stamp in it says that this was done, to the end, for this version.
