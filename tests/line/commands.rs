@@ -200,3 +200,36 @@ fn completions_are_scripts_that_know_the_commands() {
     }
     assert_eq!(run(&["completions", "no-shell"]).status.code(), Some(2));
 }
+
+#[tokio::test]
+async fn a_secret_is_got_by_alias_by_field_and_as_a_map() {
+    let blocks = r#"
+[backends.demo]
+plugin = "static"
+[backends.demo.config.secrets]
+"app/map" = { fields = { user = "u", more = '{"port":5432}' } }
+[aliases]
+"billing/db" = { backend = "demo", path = "app/map" }
+"#;
+    let gateway = Gateway::start(Setup { blocks: blocks.to_owned(), ..Setup::default() }).await;
+    let directory = gateway.directory.path();
+    private(&directory.join("token"), &gateway.token("alice"));
+    let url = format!("https://localhost:{}", gateway.address.port());
+    let (token, ca) = (directory.join("token"), directory.join("tls.pem"));
+    for (arguments, said) in [
+        (&["demo", "app/map", "--field", "user"][..], "u"),
+        (&["demo", "app/map", "--field", "/more/port"], "5432"),
+        (&["billing", "db", "--field", "/user"], "u"),
+        (&["billing", "db"], r#"{"user":"u","more":"{\"port\":5432}"}"#),
+    ] {
+        let mut command = tokio::process::Command::new(binary());
+        command.args(["secret", "get"]).args(arguments).args(["--url", &url]);
+        command.arg("--token-file").arg(&token).arg("--ca").arg(&ca);
+        let output = command.output().await.expect("it runs");
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        let fields = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+        assert!(output.status.success(), "{arguments:?}: {err}");
+        assert!(out == said || fields(&out).is_some_and(|out| Some(out) == fields(said)), "{out}");
+    }
+    gateway.stop().await;
+}

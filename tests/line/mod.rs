@@ -1,5 +1,6 @@
 //! The line over its real listener, with the `static` component behind it.
 
+mod aliases;
 mod barred;
 mod bounds;
 mod commands;

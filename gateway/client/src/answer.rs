@@ -19,7 +19,7 @@ pub struct SecretAnswer {
     pub version: Option<String>,
     /// Its media type.
     pub content_type: Option<String>,
-    /// Its bytes.
+    /// Its bytes; of a map without one value, the JSON object of its text fields.
     pub value: Secret,
     /// Its fields, where the backend's secret is a map; text without quotes, anything else as JSON.
     pub fields: BTreeMap<String, Secret>,
@@ -38,7 +38,9 @@ struct Raw<'a> {
     value: Option<Text>,
     value_base64: Option<Text>,
     #[serde(borrow, default)]
-    fields: Option<BTreeMap<String, &'a RawValue>>,
+    fields: Option<&'a RawValue>,
+    #[serde(default)]
+    fields_base64: BTreeMap<String, Text>,
     expires_at: Option<String>,
 }
 
@@ -58,28 +60,38 @@ impl SecretAnswer {
     /// What is wrong with it, without quoting it.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, String> {
         let raw: Raw<'_> = serde_json::from_slice(body).map_err(|error| shape(&error))?;
-        let value = match (raw.value, raw.value_base64) {
-            (Some(text), None) => text.0,
-            (None, Some(text)) => STANDARD
-                .decode(text.0.expose())
-                .map(Secret::new)
-                .map_err(|_| "`value_base64` is not base64".to_owned())?,
-            (Some(_), Some(_)) | (None, None) => {
+        let fields = raw.fields.map_or("{}", RawValue::get);
+        let value = match (raw.value, raw.value_base64, raw.fields) {
+            (Some(text), None, _) => text.0,
+            (None, Some(text), _) => decoded("value_base64", &text)?,
+            (None, None, Some(_)) => Secret::new(fields.as_bytes().to_vec()),
+            (Some(_), Some(_), _) | (None, None, None) => {
                 return Err("it has not exactly one of `value` and `value_base64`".to_owned());
             }
         };
-        let fields = raw.fields.unwrap_or_default().into_iter();
+        let fields: BTreeMap<String, &RawValue> =
+            serde_json::from_str(fields).map_err(|error| shape(&error))?;
+        let mut fields: BTreeMap<_, _> =
+            fields.into_iter().map(|(name, field)| (name, field_value(field))).collect();
+        for (name, text) in raw.fields_base64 {
+            fields.insert(name, decoded("fields_base64", &text)?);
+        }
         Ok(Self {
             backend: raw.backend,
             path: raw.path,
             version: raw.version,
             content_type: raw.content_type,
             value,
-            fields: fields.map(|(name, field)| (name, field_value(field))).collect(),
+            fields,
             expires_at: raw.expires_at,
             json: Secret::new(body.to_vec()),
         })
     }
+}
+
+fn decoded(key: &str, text: &Text) -> Result<Secret, String> {
+    let bytes = STANDARD.decode(text.0.expose());
+    bytes.map(Secret::new).map_err(|_| format!("`{key}` is not base64"))
 }
 
 /// The place of a JSON error. Its text may quote the secret.
@@ -107,6 +119,13 @@ mod tests {
         assert_eq!(answer.fields["port"].expose(), b"5432");
         let body = br#"{"backend":"kv","path":"a","value_base64":"AP8="}"#;
         assert_eq!(SecretAnswer::parse(body).unwrap().value.expose(), [0, 255]);
+        let body = br#"{"backend":"kv","path":"a","kind":"map","fields":{"user":"u"},"fields_base64":{"key":"AP8="}}"#;
+        let map = SecretAnswer::parse(body).unwrap();
+        assert_eq!(map.value.expose(), br#"{"user":"u"}"#);
+        assert_eq!(
+            (map.fields["user"].expose(), map.fields["key"].expose()),
+            (&b"u"[..], &[0, 255][..])
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use http::{HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use rustls::ClientConfig;
 use symbolon_core::ask::Version;
+use symbolon_core::field::Field;
 use symbolon_core::id::BackendName;
 use symbolon_core::path::SecretPath;
 use symbolon_core::secret::Secret;
@@ -49,7 +50,7 @@ impl Gateway {
         Ok(Self { url: parsed, tls })
     }
 
-    /// Reads a secret. Cancelling it closes the connection; the gateway may still put the read on
+    /// Reads a secret, or a field of it. Cancelling it closes the connection; the gateway may still put the read on
     /// record.
     ///
     /// # Errors
@@ -59,11 +60,13 @@ impl Gateway {
         token: &Secret,
         backend: &BackendName,
         path: &SecretPath,
-        version: Option<&Version>,
+        (version, field): (Option<&Version>, Option<&Field>),
     ) -> Result<SecretAnswer, ClientError> {
-        let query =
-            version.map(|version| format!("?version={}", version.as_str())).unwrap_or_default();
-        let target = self.below(&format!("/v1/secrets/{backend}/{path}{query}"));
+        let version = version.map(|version| format!("version={}", version.as_str()));
+        let field = field.map(|field| format!("field={field}"));
+        let query: Vec<String> = version.into_iter().chain(field).collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        let target = self.below(&format!("/v1/secrets/{backend}/{path}{mark}{}", query.join("&")));
         let answer = self.call(Method::GET, &target, token, Full::default()).await?;
         SecretAnswer::parse(&answer).map_err(|reason| self.not_understood(reason))
     }
@@ -178,7 +181,9 @@ mod tests {
         let path = SecretPath::parse("prod/db").unwrap();
         let version = Version::parse("7").unwrap();
         let token = Secret::from("a.b.c".to_owned());
-        let read = gateway.read_secret(&token, &backend, &path, Some(&version));
+        let field = Field::parse("/password").unwrap();
+        let part = (Some(&version), Some(&field));
+        let read = gateway.read_secret(&token, &backend, &path, part);
         tokio::join!(read, serve)
     }
 
@@ -188,7 +193,8 @@ mod tests {
         let (secret, request) = answered(answer).await;
         assert_eq!(secret.unwrap().value.expose(), b"x");
         assert!(
-            request.starts_with("GET /v1/secrets/kv/prod/db?version=7 HTTP/1.1\r\n"),
+            request
+                .starts_with("GET /v1/secrets/kv/prod/db?version=7&field=/password HTTP/1.1\r\n"),
             "{request}"
         );
         assert!(request.contains("authorization: Bearer a.b.c\r\n"), "{request}");

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::field::Field;
 use crate::id::{BackendName, LeaseId, RoleName, TargetName};
 use crate::path::SecretPath;
 
@@ -22,60 +23,69 @@ pub struct Ask {
     pub ttl: Option<Duration>,
     /// Scopes that a token shall have; all that there are if empty.
     pub scopes: Vec<String>,
+    /// Which part of a secret's value; all of it if `None`.
+    pub field: Option<Field>,
+    /// The alias by which the secret was asked for, if it was.
+    pub alias: Option<SecretPath>,
 }
 
 impl Ask {
+    /// Asks for one thing, without saying more.
+    #[must_use]
+    pub const fn of(action: Action, resource: Resource) -> Self {
+        Self {
+            action,
+            resource,
+            version: None,
+            ttl: None,
+            scopes: Vec::new(),
+            field: None,
+            alias: None,
+        }
+    }
+
     /// Asks to read a secret.
     #[must_use]
     pub fn read(backend: BackendName, path: SecretPath, version: Option<Version>) -> Self {
         let resource = Resource::Secret { backend, path };
-        Self { action: Action::Read, resource, version, ttl: None, scopes: Vec::new() }
+        Self { version, ..Self::of(Action::Read, resource) }
     }
 
     /// Asks for the names in a folder, or at the top of the backend.
     #[must_use]
     pub fn list(backend: BackendName, folder: Option<SecretPath>) -> Self {
-        let resource = Resource::Folder { backend, folder };
-        Self { action: Action::List, resource, version: None, ttl: None, scopes: Vec::new() }
+        Self::of(Action::List, Resource::Folder { backend, folder })
     }
 
     /// Asks for a credential of a role.
     #[must_use]
     pub fn issue(backend: BackendName, role: RoleName, ttl: Option<Duration>) -> Self {
-        let resource = Resource::Role { backend, role };
-        Self { action: Action::Issue, resource, version: None, ttl, scopes: Vec::new() }
+        Self { ttl, ..Self::of(Action::Issue, Resource::Role { backend, role }) }
     }
 
     /// Asks for a token of a target, or for an access token of the gateway's own.
     #[must_use]
     pub fn exchange(target: Option<TargetName>, scopes: Vec<String>) -> Self {
         let resource = target.map_or(Resource::Gateway, Resource::Target);
-        Self { action: Action::Exchange, resource, version: None, ttl: None, scopes }
+        Self { scopes, ..Self::of(Action::Exchange, resource) }
     }
 
     /// Asks what an access token of the gateway's own says (`list`), or to end one (`revoke`).
     #[must_use]
     pub fn of_token(action: Action) -> Self {
-        let resource = Resource::Gateway;
-        Self { action, resource, version: None, ttl: None, scopes: Vec::new() }
+        Self::of(action, Resource::Gateway)
     }
 
     /// Asks to see (`list`), renew or revoke a lease.
     #[must_use]
     pub fn of_lease(action: Action, lease: LeaseId, ttl: Option<Duration>) -> Self {
-        Self { action, resource: Resource::Lease(lease), version: None, ttl, scopes: Vec::new() }
+        Self { ttl, ..Self::of(action, Resource::Lease(lease)) }
     }
 
     /// Asks for the asker's own leases.
     #[must_use]
     pub fn leases() -> Self {
-        Self {
-            action: Action::List,
-            resource: Resource::Leases,
-            version: None,
-            ttl: None,
-            scopes: Vec::new(),
-        }
+        Self::of(Action::List, Resource::Leases)
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`principal::Principal`] is who proved to want it, a `Permit` is the decision that lets it
 //! happen. Each is made in one module only, so that holding one is the proof that its check passed.
 
+pub mod alias;
 pub mod arn;
 pub mod ask;
 pub mod audit;
@@ -12,6 +13,7 @@ pub mod barrier;
 pub mod certificate;
 pub mod clock;
 pub mod error;
+pub mod field;
 pub mod form;
 pub mod id;
 pub mod lease;

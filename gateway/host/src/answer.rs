@@ -28,12 +28,53 @@ pub struct SecretValue {
     pub version: Option<Version>,
     /// Media type of an opaque value.
     pub content_type: String,
+    /// What kind of secret it is; the value has the shape of its kind.
+    pub kind: SecretKind,
     /// The value.
     pub value: Value,
     /// When the value stops being valid, where the backend says so.
     pub expires_at: Option<Timestamp>,
     /// More about the secret.
     pub metadata: Metadata,
+}
+
+/// What kind of secret something is, by the contract's conventions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretKind {
+    /// Bytes.
+    Opaque,
+    /// Named fields.
+    Map,
+    /// A certificate: fields `certificate`, `private_key` and perhaps `chain`, in PEM.
+    Tls,
+    /// An OAuth token: the field `access_token`.
+    Oauth,
+}
+
+impl SecretKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Opaque, Self::Map, Self::Tls, Self::Oauth];
+
+    /// The name in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opaque => "opaque",
+            Self::Map => "map",
+            Self::Tls => "tls",
+            Self::Oauth => "oauth",
+        }
+    }
+
+    /// Fields that a secret of the kind has.
+    #[must_use]
+    pub const fn required(self) -> &'static [&'static str] {
+        match self {
+            Self::Opaque | Self::Map => &[],
+            Self::Tls => &["certificate", "private_key"],
+            Self::Oauth => &["access_token"],
+        }
+    }
 }
 
 /// The value of a secret.

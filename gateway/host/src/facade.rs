@@ -20,7 +20,7 @@ use symbolon_core::secret::Secret;
 
 use crate::answer::{
     CredentialState, Fields, ForeignToken, Issued, IssuedPage, Listing, Metadata, Report,
-    SecretValue, TokenKind, Value,
+    SecretKind, SecretValue, TokenKind, Value,
 };
 use crate::bindings::guest::{check, credentials, exchange, secrets};
 use crate::bindings::types;
@@ -73,14 +73,38 @@ pub(crate) fn secret(
         Value::Fields(fields) => check_fields(fields)?,
     }
     require(text::is_content_type(&raw.content_type), AnswerFault::ContentType)?;
+    let mut metadata = metadata(raw.metadata)?;
+    let kind = kind(&value, &mut metadata)?;
     Ok(SecretValue {
         path: path.clone(),
         version,
         content_type: raw.content_type,
+        kind,
         value,
         expires_at: raw.expires_at.map(timestamp).transpose()?,
-        metadata: metadata(raw.metadata)?,
+        metadata,
     })
+}
+
+/// The kind that the metadata names, which must be that of the value; what the value looks like if
+/// it names none. It is taken out, since it is shown by itself.
+fn kind(value: &Value, metadata: &mut Metadata) -> Checked<SecretKind> {
+    let fields = match value {
+        Value::Opaque(_) => None,
+        Value::Fields(fields) => Some(fields),
+    };
+    let Some(at) = metadata.iter().position(|(name, _)| name == "kind") else {
+        return Ok(if fields.is_some() { SecretKind::Map } else { SecretKind::Opaque });
+    };
+    let (_, named) = metadata.remove(at);
+    let kind = SecretKind::ALL.into_iter().find(|kind| kind.as_str() == named);
+    let kind = kind.ok_or(AnswerFault::Metadata)?;
+    let has = |required: &&str| {
+        fields.is_some_and(|f| f.iter().any(|(name, value)| name == required && !value.is_empty()))
+    };
+    let fits = fields.is_some() != (kind == SecretKind::Opaque) && kind.required().iter().all(has);
+    require(fits, AnswerFault::Metadata)?;
+    Ok(kind)
 }
 
 /// A page of names.

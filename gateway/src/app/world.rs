@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use symbolon_core::alias::Aliases;
 use symbolon_core::id::IssuerAlias;
 use symbolon_core::policy::{
     AttributeType as PolicyType, BackendTerms, Bundle, Fault, IssuerTerms, Source, Vocabulary,
@@ -89,6 +90,7 @@ pub(super) async fn build(
         access_token: limits.access_token,
         bundle,
         dispatcher: Dispatcher::new(Arc::new(Catalog::new(entries)), clock.clone(), metrics),
+        aliases: Aliases::new(config.aliases.clone()),
         roles: roles(config),
         documents: documents(config, foundation),
         per_principal: Buckets::new(quota(limits.per_principal), PRINCIPALS, clock.clone()),

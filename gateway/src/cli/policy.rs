@@ -142,7 +142,7 @@ fn ask(action: Action, text: &str) -> Result<Ask, Failure> {
                 .with_help("write backend/path, backend/folder/, backend/ or target:name"));
         }
     };
-    Ok(Ask { action, resource, version: None, ttl: None, scopes: Vec::new() })
+    Ok(Ask::of(action, resource))
 }
 
 fn below(action: Action, backend: BackendName, rest: &str) -> Result<Resource, Failure> {

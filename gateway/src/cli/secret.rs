@@ -2,6 +2,7 @@
 
 use symbolon_client::SecretAnswer;
 use symbolon_core::ask::Version;
+use symbolon_core::field::Field;
 use symbolon_core::id::BackendName;
 use symbolon_core::path::SecretPath;
 
@@ -18,6 +19,8 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   symbolon secret get kv prod/db --url https://gateway.example.com
   symbolon secret get kv prod/db --field password
+  symbolon secret get kv prod/db --field /tls/key
+  symbolon secret get billing db-password
   symbolon secret get kv prod/db --version 3 --output json
   SYMBOLON_URL=https://gateway.example.com symbolon secret get kv prod/db --token-file token.jwt")]
     Get(Box<GetArgs>),
@@ -26,11 +29,11 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(disable_version_flag = true)]
 pub(super) struct GetArgs {
-    /// The backend
+    /// The backend, or the first word of an alias
     backend: BackendName,
-    /// The path of the secret there
+    /// The path of the secret there, or the rest of the alias
     path: String,
-    /// Only this field, where the secret is a map
+    /// Only this field: a name where the secret is a map, or a JSON pointer, of which only the part leaves the gateway
     #[arg(long, short, value_name = "FIELD")]
     field: Option<String>,
     /// Only this version, where the backend has versions
@@ -51,8 +54,15 @@ async fn get(args: GetArgs, form: Option<Form>) -> Result<(), Failure> {
     let version = args.version.as_deref().map(Version::parse).transpose();
     let version = version.map_err(|error| Failure::of(&error))?;
     let (gateway, token) = args.face.open()?;
-    let answer = gateway.read_secret(&token, &args.backend, &path, version.as_ref()).await?;
-    match (args.field, form) {
+    let (pointer, name) = match args.field {
+        Some(field) if field.starts_with('/') => {
+            (Some(Field::parse(&field).map_err(|error| Failure::of(&error))?), None)
+        }
+        name => (None, name),
+    };
+    let part = (version.as_ref(), pointer.as_ref());
+    let answer = gateway.read_secret(&token, &args.backend, &path, part).await?;
+    match (name, form) {
         (Some(field), _) => show_field(&answer, &field),
         (None, Some(Form::Json)) => output::bytes(answer.json.expose()),
         (None, Some(Form::Table) | None) => output::bytes(answer.value.expose()),

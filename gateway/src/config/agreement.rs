@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use symbolon_core::id::{IssuerAlias, RoleName, TargetName};
+use symbolon_core::id::{BackendName, IssuerAlias, RoleName, TargetName};
 use symbolon_core::token::{AttributeType, Form, Issuers};
 
 use super::backends::{CredentialSource, Credentials};
@@ -21,6 +21,7 @@ pub(super) fn check(config: &Config, document: &Document<'_>) {
     issuers_are_not_ourselves(config, document);
     discovery_needs_a_url(config, document);
     targets_exist(config, document);
+    aliases_lead_to_backends(config, document);
     targets_end(config, document);
     names_are_told_apart(config, document);
     attributes_are_mapped(config, document);
@@ -100,6 +101,30 @@ fn targets_exist(config: &Config, document: &Document<'_>) {
         };
         document
             .fault(&key, Problem::new(format!("there is no target `{target}`")).with_help(help));
+    }
+}
+
+/// An alias that began like a backend would stand before its secrets.
+fn aliases_lead_to_backends(config: &Config, document: &Document<'_>) {
+    for (name, alias) in &config.aliases {
+        let key = format!("aliases.{name}");
+        let first = name.segments().next().unwrap_or_default();
+        if config.backends.keys().any(|backend| backend.as_str() == first) {
+            let problem = Problem::new(format!("begins with the name of the backend `{first}`"))
+                .with_help(
+                    "an alias says nothing of where a secret is; begin it with another word",
+                );
+            document.fault(&key, problem);
+        }
+        if !config.backends.contains_key(&alias.backend) {
+            let known: Vec<&str> = config.backends.keys().map(BackendName::as_str).collect();
+            let help = match spelling::nearest(alias.backend.as_str(), &known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("add a table `[backends.{}]`", alias.backend),
+            };
+            let problem = Problem::new(format!("there is no backend `{}`", alias.backend));
+            document.fault(&format!("{key}.backend"), problem.with_help(help));
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! `symbolon check` asks those too.
 
 mod agreement;
+mod aliases;
 mod backends;
 mod base;
 mod cursor;
@@ -37,7 +38,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use symbolon_core::alias::Alias;
 use symbolon_core::id::{BackendName, IssuerAlias, TargetName};
+use symbolon_core::path::SecretPath;
 
 pub use self::backends::{
     AssertionSubject, Backend, CallLimits, CredentialSource, Credentials, Jwt, PluginRef, Scope,
@@ -96,6 +99,8 @@ pub struct Config {
     pub backends: BTreeMap<BackendName, Backend>,
     /// `[targets.*]`.
     pub targets: BTreeMap<TargetName, Target>,
+    /// `[aliases]`: names of secrets that say nothing of where they are.
+    pub aliases: BTreeMap<SecretPath, Alias>,
     file: PathBuf,
     fingerprint: Fingerprint,
 }
@@ -166,6 +171,7 @@ impl Config {
         let issuers = root.entries("issuers", alias, |block| Issuer::read(block, audience));
         let backends = root.entries("backends", parse::chosen_name, Backend::read);
         let targets = root.entries("targets", parse::chosen_name, Target::read);
+        let aliases = root.entries("aliases", aliases::name, aliases::read);
         let server = server?;
         let default_origin = || server.public_origin.below("/assertions");
         let origin = assertions?.unwrap_or_else(default_origin);
@@ -183,6 +189,7 @@ impl Config {
             issuers,
             backends,
             targets,
+            aliases,
             file: file.to_owned(),
             fingerprint: Fingerprint::default(),
         })

@@ -110,6 +110,55 @@ port = 70000
 }
 
 #[test]
+fn an_alias_leads_to_a_backend_and_stands_before_none() {
+    let report = faults(
+        r#"[server]
+listen = ["127.0.0.1:8080"]
+public_origin = "http://localhost:8080"
+insecure_loopback = true
+
+[backends.kv]
+plugin = "vault"
+
+[aliases]
+"billing/db" = { backend = "kv", path = "prod/db", field = "/password", version = "3" }
+"kv/db" = { backend = "kv", path = "prod/db" }
+"billing" = { backend = "kv", path = "prod/db" }
+"Billing/db" = { backend = "kv", path = "prod/db" }
+"billing/../db" = { backend = "kv", path = "prod/db" }
+"billing/lost" = { backend = "kw", path = "prod/db" }
+"billing/odd" = { backend = "kv", path = "prod//db", field = "password", version = "a b" }
+"#,
+    );
+    let expected = "\
+/etc/symbolon/symbolon.toml:12:1: aliases.billing: has no `/`
+  help: write it as \"billing/db-password\"
+/etc/symbolon/symbolon.toml:13:1: aliases.Billing/db: begins with `Billing`, which no request can: `Billing` is not a name: use 1 to 63 of a-z, 0-9 and `-`, beginning with a letter and not ending with `-`
+/etc/symbolon/symbolon.toml:14:1: aliases.billing/../db: a path segment is `.` or `..`
+/etc/symbolon/symbolon.toml:16:42: aliases.billing/odd.path: a path segment is empty
+/etc/symbolon/symbolon.toml:16:62: aliases.billing/odd.field: a field is a JSON pointer of 1 to 8 steps such as `/password` or `/tls/key`, of A-Z, a-z, 0-9, `._~-@:+=,$`
+/etc/symbolon/symbolon.toml:16:84: aliases.billing/odd.version: a version is 1 to 128 of A-Z, a-z, 0-9, `.`, `_` and `-`";
+    assert_eq!(report, expected);
+    let report = faults(
+        r#"[server]
+listen = ["127.0.0.1:8080"]
+public_origin = "http://localhost:8080"
+insecure_loopback = true
+
+[backends.kv]
+plugin = "vault"
+
+[aliases]
+"kv/db" = { backend = "kv", path = "prod/db" }
+"billing/lost" = { backend = "kw", path = "prod/db" }
+"#,
+    );
+    assert!(report.contains("aliases.kv/db: begins with the name of the backend `kv`"), "{report}");
+    let lost = "aliases.billing/lost.backend: there is no backend `kw`\n  help: did you mean `kv`?";
+    assert!(report.contains(lost), "{report}");
+}
+
+#[test]
 fn syntax_errors_are_all_reported_and_nothing_is_guessed_after_them() {
     let report = faults("[server]\npublic_origin = \n[store]\npath = 'x\ncache = \"1GiB\"\n");
     let places = [":2:", ":4:"].map(|line| report.contains(&format!("{FILE}{line}")));

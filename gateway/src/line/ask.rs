@@ -11,8 +11,10 @@ mod oauth;
 use http::request::Parts;
 use http::{Method, header};
 use serde::Deserialize;
+use symbolon_core::alias::{AliasError, Aliases};
 use symbolon_core::ask::{Action, Ask, Version};
 use symbolon_core::error::Kind;
+use symbolon_core::field::Field;
 use symbolon_core::id::{BackendName, TargetName};
 use symbolon_core::path::SecretPath;
 
@@ -34,7 +36,7 @@ pub enum Request {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Asked {
     /// One thing.
-    One(Ask, Page),
+    One(Box<Ask>, Page),
     /// Several, each decided and audited on its own.
     Batch(Vec<Ask>),
     /// A token for a token.
@@ -54,6 +56,23 @@ impl Asked {
             Self::One(..) | Self::Exchange(_) | Self::Introspect(_) | Self::Withdraw(_) => 1,
             Self::Batch(asks) => asks.len(),
         }
+    }
+}
+
+impl Asked {
+    /// The same about the places of what is asked for by aliases.
+    ///
+    /// # Errors
+    /// [`AskError::Alias`] if an alias does not have what is asked of it.
+    pub fn resolved(self, aliases: &Aliases) -> Result<Self, AskError> {
+        Ok(match self {
+            Self::One(ask, page) => Self::One(Box::new(aliases.resolve(*ask)?), page),
+            Self::Batch(asks) => {
+                let resolved = asks.into_iter().map(|ask| aliases.resolve(ask));
+                Self::Batch(resolved.collect::<Result<_, _>>()?)
+            }
+            Self::Exchange(_) | Self::Introspect(_) | Self::Withdraw(_) => self,
+        })
     }
 }
 
@@ -206,6 +225,9 @@ pub enum AskError {
     /// A query parameter is unknown, repeated or malformed.
     #[error("a query parameter is unknown, repeated or malformed")]
     Query,
+    /// An alias does not have what is asked of it.
+    #[error(transparent)]
+    Alias(#[from] AliasError),
     /// The role's name breaks its grammar.
     #[error("the role's name is malformed")]
     Role,
@@ -258,6 +280,7 @@ impl AskError {
             | Self::Role
             | Self::Lease
             | Self::Query
+            | Self::Alias(_)
             | Self::Body
             | Self::MediaType
             | Self::Grant
@@ -282,6 +305,7 @@ impl AskError {
             Self::Role => "role_name",
             Self::Lease => "lease_id",
             Self::Query => "query",
+            Self::Alias(_) => "alias",
             Self::Body => "body",
             Self::MediaType => "media_type",
             Self::Grant => "grant_type",
@@ -357,7 +381,7 @@ fn with_method(head: &Parts, method: &Method) -> Result<(), AskError> {
     if head.method == method { Ok(()) } else { Err(AskError::Method) }
 }
 
-/// `{backend}/{path}[?version=]`, `{backend}/?list[&next=]`, `{backend}/{folder}/?list[&next=]`.
+/// `{backend}/{path}[?version=][&field=]`, `{backend}/?list[&next=]`, `{backend}/{folder}/?list[&next=]`.
 fn secrets(rest: &str, query: &str) -> Result<Asked, AskError> {
     let (backend, path) = rest.split_once('/').ok_or(AskError::NoRoute)?;
     let backend = BackendName::parse(backend).map_err(|_| AskError::Backend)?;
@@ -369,11 +393,12 @@ fn secrets(rest: &str, query: &str) -> Result<Asked, AskError> {
         return Err(AskError::Query);
     }
     let ask = Ask::read(backend, SecretPath::parse(path)?, query.version);
-    Ok(Asked::One(ask, Page::default()))
+    let ask = Ask { field: query.field, ..ask };
+    Ok(Asked::One(Box::new(ask), Page::default()))
 }
 
 fn listing(backend: BackendName, path: &str, query: Query) -> Result<Asked, AskError> {
-    if query.version.is_some() {
+    if query.version.is_some() || query.field.is_some() {
         return Err(AskError::Query);
     }
     let folder = match path.strip_suffix('/') {
@@ -381,13 +406,14 @@ fn listing(backend: BackendName, path: &str, query: Query) -> Result<Asked, AskE
         None => return Err(AskError::NoRoute),
         Some(folder) => Some(SecretPath::parse(folder)?),
     };
-    Ok(Asked::One(Ask::list(backend, folder), Page(query.next)))
+    Ok(Asked::One(Box::new(Ask::list(backend, folder)), Page(query.next)))
 }
 
 #[derive(Default)]
 struct Query {
     list: bool,
     version: Option<Version>,
+    field: Option<Field>,
     next: Option<String>,
 }
 
@@ -400,6 +426,9 @@ impl Query {
                 "list" if value.is_empty() && !query.list => query.list = true,
                 "version" if query.version.is_none() => {
                     query.version = Some(Version::parse(value).map_err(|_| AskError::Query)?);
+                }
+                "field" if query.field.is_none() => {
+                    query.field = Some(Field::parse(value).map_err(|_| AskError::Query)?);
                 }
                 "next" if query.next.is_none() => query.next = Some(continuation(value)?),
                 _ => return Err(AskError::Query),
@@ -433,6 +462,8 @@ struct BatchItem {
     path: String,
     #[serde(default)]
     version: Option<String>,
+    #[serde(default)]
+    field: Option<String>,
 }
 
 fn batch(head: &Parts, body: &[u8]) -> Result<Asked, AskError> {
@@ -450,7 +481,9 @@ fn batch_item(item: &BatchItem) -> Result<Ask, AskError> {
     let backend = BackendName::parse(&item.backend).map_err(|_| AskError::Backend)?;
     let version = item.version.as_deref().map(Version::parse).transpose();
     let version = version.map_err(|_| AskError::Body)?;
-    Ok(Ask::read(backend, SecretPath::parse(&item.path)?, version))
+    let field = item.field.as_deref().map(Field::parse).transpose();
+    let field = field.map_err(|_| AskError::Body)?;
+    Ok(Ask { field, ..Ask::read(backend, SecretPath::parse(&item.path)?, version) })
 }
 
 #[cfg(test)]
@@ -496,7 +529,7 @@ mod tests {
     fn read(path: &str, version: Option<&str>) -> Request {
         let version = version.map(|v| Version::parse(v).unwrap());
         let ask = Ask::read(backend(), SecretPath::parse(path).unwrap(), version);
-        Request::Principal(Asked::One(ask, Page::default()))
+        Request::Principal(Asked::One(Box::new(ask), Page::default()))
     }
 
     #[test]
@@ -506,10 +539,36 @@ mod tests {
         let list = |folder: Option<&str>, next: Option<&str>| {
             let folder = folder.map(|f| SecretPath::parse(f).unwrap());
             let page = Page(next.map(str::to_owned));
-            Ok(Request::Principal(Asked::One(Ask::list(backend(), folder), page)))
+            Ok(Request::Principal(Asked::One(Box::new(Ask::list(backend(), folder)), page)))
         };
         assert_eq!(ask("/v1/secrets/kv/?list"), list(None, None));
         assert_eq!(ask("/v1/secrets/kv/prod/?list&next=YWI"), list(Some("prod"), Some("YWI")));
+    }
+
+    #[test]
+    fn a_field_is_a_pointer_with_one_text() {
+        let field = |text: &str| match ask(&format!("/v1/secrets/kv/a?{text}")) {
+            Ok(Request::Principal(Asked::One(ask, _))) => Ok(ask.field.unwrap().to_string()),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error),
+        };
+        assert_eq!(field("field=/tls.crt"), Ok("/tls.crt".to_owned()));
+        assert_eq!(field("version=3&field=/a~1b/0"), Ok("/a~1b/0".to_owned()));
+        for bad in
+            ["field=", "field=a", "field=/a&field=/b", "field=/a%2fb", "field=/a%20b", "field=/~2"]
+        {
+            assert_eq!(field(bad), Err(AskError::Query), "{bad}");
+        }
+        assert_eq!(ask("/v1/secrets/kv/?list&field=/a"), Err(AskError::Query));
+        let post = |field: &str| {
+            let body =
+                format!(r#"{{"secrets":[{{"backend":"kv","path":"a","field":"{field}"}}]}}"#);
+            parse(&head("POST", "/v1/secrets:batch"), body.as_bytes())
+        };
+        assert!(
+            matches!(post("/b"), Ok(Request::Principal(Asked::Batch(b))) if b[0].field.is_some())
+        );
+        assert_eq!(post("b"), Err(AskError::Body));
     }
 
     #[test]

@@ -123,6 +123,9 @@ pub enum Undelivered {
     /// Nothing on this gateway delivers this kind of thing.
     #[error("nothing delivers this kind of thing")]
     Unsupported,
+    /// The secret has no such field.
+    #[error("the secret has no such field")]
+    NoField,
     /// A listing was to go on where no listing of the same folder for the same principal ended.
     #[error("the continuation is not of this listing")]
     Continuation,
@@ -160,6 +163,7 @@ impl Undelivered {
             Self::Catalog(error) => error.kind(),
             Self::Call(error) => error.kind(),
             Self::Unsupported => Kind::NoRoute,
+            Self::NoField => Kind::Absent,
             Self::Continuation | Self::TokenType => Kind::Malformed,
             Self::Degraded => Kind::Unavailable,
             Self::Caller(error) => error.kind(),
@@ -178,6 +182,7 @@ impl Undelivered {
             Self::Catalog(error) => error.code(),
             Self::Call(error) => error.code(),
             Self::Unsupported => "unsupported",
+            Self::NoField => "field_absent",
             Self::Continuation => "continuation",
             Self::Degraded => "target_degraded",
             Self::Caller(error) => error.code(),
@@ -198,6 +203,7 @@ impl Undelivered {
             Self::Catalog(_)
             | Self::Call(_)
             | Self::Unsupported
+            | Self::NoField
             | Self::Continuation
             | Self::Degraded
             | Self::Caller(CallerError::Subject | CallerError::Attribute | CallerError::Sign(_))
@@ -289,6 +295,7 @@ pub(super) fn log(context: &CallContext, backend: &str, error: &Undelivered) {
         Undelivered::Call(error) => error.fault(),
         Undelivered::Catalog(_)
         | Undelivered::Unsupported
+        | Undelivered::NoField
         | Undelivered::Continuation
         | Undelivered::Degraded
         | Undelivered::Caller(_)

@@ -22,6 +22,7 @@ mod continuation;
 pub mod credentials;
 pub mod discovery;
 pub mod dispatch;
+mod field;
 pub mod limits;
 pub mod proof;
 mod respond;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::StreamExt;
+use symbolon_core::alias::Aliases;
 use symbolon_core::ask::{Action, Ask, Resource};
 use symbolon_core::audit::{AuditKey, Conclusion, Dialect, Opening, Outcome};
 use symbolon_core::barrier::Barred;
@@ -79,6 +81,8 @@ pub struct World {
     pub bundle: Bundle,
     /// Backends.
     pub dispatcher: Dispatcher,
+    /// Where what is asked for by aliases is.
+    pub aliases: Aliases,
     /// What can be issued.
     pub roles: Roles,
     /// What tokens are exchanged for.
@@ -276,7 +280,7 @@ impl Line {
     async fn serve(&self, world: &World, known: &Known, asked: Asked) -> Response {
         let (ask, page) = match asked {
             Asked::Batch(asks) => return Box::pin(self.batch(world, known, asks)).await,
-            Asked::One(ask, page) => (ask, page),
+            Asked::One(ask, page) => (*ask, page),
             Asked::Exchange(exchange) => (exchange.ask, Page::default()),
             Asked::Introspect(_) => (Ask::of_token(Action::List), Page::default()),
             Asked::Withdraw(_) => (Ask::of_token(Action::Revoke), Page::default()),
@@ -297,6 +301,8 @@ impl Line {
         let source = address(arrival.peer);
         let proof = proof::shown(&asked, &arrival.head);
         let principal = self.prove(world, proof, source).await?;
+        // Only now: who is nobody does not learn which aliases there are.
+        let asked = asked.resolved(&world.aliases)?;
         let identity = principal.identity();
         // A batch counts as what it asks for, or it would be a way around the limit. The principal's
         // limit comes first: what it refuses must not use up the others' share of the issuer.
@@ -444,7 +450,8 @@ impl Line {
         let key = self.keyring.code_mac_key();
         let page = continuation::open(&key, permit, page)?;
         let dispatched = world.dispatcher.dispatch(permit, &page, context).instrument(span).await;
-        Ok(continuation::seal(&key, permit, dispatched?))
+        let granted = field::narrow(permit, dispatched?)?;
+        Ok(continuation::seal(&key, permit, granted))
     }
 
     /// Ends what was issued and cannot be answered for.

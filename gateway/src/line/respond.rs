@@ -182,7 +182,7 @@ struct Problem {
 fn view(ask: &Ask, granted: &Granted, origin: &str) -> Zeroizing<Vec<u8>> {
     let backend = ask.resource.backend();
     match &granted.delivery {
-        Delivery::Secret(value) => serialize(&SecretView { backend, value }),
+        Delivery::Secret(value) => serialize(&SecretView { ask, value }),
         Delivery::Listing(listing) => serialize(&listing_view(backend, &ask.resource, listing)),
         Delivery::Credential(credential) => serialize(&CredentialView(credential)),
         Delivery::Lease(lease) => serialize(&lease_view(lease)),
@@ -251,18 +251,26 @@ fn lease_view(lease: &LeaseView) -> LeaseJson {
 
 /// A secret as the API shows it. Fields keep the backend's order.
 struct SecretView<'a> {
-    backend: Option<&'a BackendName>,
+    ask: &'a Ask,
     value: &'a SecretValue,
 }
 
 impl Serialize for SecretView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("backend", &self.backend.map(BackendName::as_str))?;
+        let backend = self.ask.resource.backend();
+        map.serialize_entry("backend", &backend.map(BackendName::as_str))?;
         map.serialize_entry("path", self.value.path.as_str())?;
+        if let Some(alias) = &self.ask.alias {
+            map.serialize_entry("alias", alias.as_str())?;
+        }
+        if let Some(field) = &self.ask.field {
+            map.serialize_entry("field", field.as_str())?;
+        }
         if let Some(version) = &self.value.version {
             map.serialize_entry("version", version.as_str())?;
         }
+        map.serialize_entry("kind", self.value.kind.as_str())?;
         map.serialize_entry("content_type", &self.value.content_type)?;
         match &self.value.value {
             Value::Opaque(secret) => match secret.expose_str() {

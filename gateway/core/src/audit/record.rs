@@ -81,6 +81,8 @@ impl Serialize for Opening<'_> {
         if let Some(version) = &self.ask.version {
             map.serialize_entry("version", version.as_str())?;
         }
+        entry_if(&mut map, "field", self.ask.field.as_ref().map(Text))?;
+        entry_if(&mut map, "alias", self.ask.alias.as_ref().map(Text))?;
         if let Some(ttl) = self.ask.ttl {
             map.serialize_entry("ttl_seconds", &ttl.as_secs())?;
         }

@@ -121,7 +121,7 @@ fn ask(text: &str) -> Ask {
     } else {
         Resource::Target(TargetName::parse(what).unwrap())
     };
-    Ask { action, resource, version: None, ttl: None, scopes: Vec::new() }
+    Ask::of(action, resource)
 }
 
 fn decide(bundle: &Bundle, who: &Subject, what: &str) -> Result<Permit, Denial> {

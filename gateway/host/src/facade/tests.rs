@@ -71,6 +71,42 @@ fn a_secret_that_breaks_one_rule_is_refused_by_that_rule() {
 }
 
 #[test]
+fn a_kind_is_shown_by_itself_and_fits_its_value() {
+    let of = |raw: secrets::Secret, kind: &str| {
+        let metadata = vec![("kind".to_owned(), kind.to_owned()), ("a".to_owned(), "b".to_owned())];
+        secret(secrets::Secret { metadata, ..raw }, &path(), None)
+    };
+    for (raw, kind, expected) in [
+        (raw_secret(), "opaque", SecretKind::Opaque),
+        (with_fields(&["a"]), "map", SecretKind::Map),
+        (with_fields(&["certificate", "private_key"]), "tls", SecretKind::Tls),
+        (with_fields(&["certificate", "chain", "private_key", "x"]), "tls", SecretKind::Tls),
+        (with_fields(&["access_token"]), "oauth", SecretKind::Oauth),
+    ] {
+        let secret = of(raw, kind).unwrap();
+        assert_eq!(secret.kind, expected, "{kind}");
+        assert_eq!(secret.metadata, [("a".to_owned(), "b".to_owned())], "{kind}");
+    }
+    assert_eq!(secret(raw_secret(), &path(), None).unwrap().kind, SecretKind::Opaque);
+    assert_eq!(secret(with_fields(&[]), &path(), None).unwrap().kind, SecretKind::Map);
+    let hollow = vec![("certificate".into(), vec![]), ("private_key".into(), b"k".to_vec())];
+    let hollow = secrets::Secret { value: secrets::Value::Fields(hollow), ..raw_secret() };
+    for (raw, kind) in [
+        (raw_secret(), "map"),
+        (raw_secret(), "tls"),
+        (with_fields(&["a"]), "opaque"),
+        (with_fields(&["certificate"]), "tls"),
+        (hollow, "tls"),
+        (with_fields(&["token"]), "oauth"),
+        (with_fields(&["a"]), "Map"),
+        (raw_secret(), "ssh"),
+        (raw_secret(), ""),
+    ] {
+        assert_eq!(of(raw, kind).unwrap_err(), AnswerFault::Metadata, "{kind}");
+    }
+}
+
+#[test]
 fn metadata_has_a_bound_and_no_name_twice() {
     let pairs = |n: usize| (0..n).map(|i| (format!("n{i}"), String::new())).collect::<Vec<_>>();
     assert!(metadata(pairs(32)).is_ok());

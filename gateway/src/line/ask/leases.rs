@@ -35,7 +35,7 @@ pub(super) fn credential(rest: &str, (query, body): Rest<'_>) -> Result<Asked, A
     let backend = BackendName::parse(backend).map_err(|_| AskError::Backend)?;
     let role = RoleName::parse(role).map_err(|_| AskError::Role)?;
     let ask = Ask::issue(backend, role, wish(query, body)?);
-    Ok(Asked::One(ask, Page::default()))
+    Ok(Asked::One(Box::new(ask), Page::default()))
 }
 
 /// `?next=` behind which lease the page begins.
@@ -47,21 +47,22 @@ pub(super) fn own(query: &str) -> Result<Asked, AskError> {
             Page(Some(LeaseId::parse(id).map_err(|_| AskError::Query)?.to_string()))
         }
     };
-    Ok(Asked::One(Ask::leases(), page))
+    Ok(Asked::One(Box::new(Ask::leases()), page))
 }
 
 /// `{id}`.
 pub(super) fn one(action: Action, rest: &str, (query, body): Rest<'_>) -> Result<Asked, AskError> {
     nothing(query, AskError::Query)?;
     nothing((!body.is_empty()).then_some(""), AskError::Body)?;
-    Ok(Asked::One(Ask::of_lease(action, lease(rest)?, None), Page::default()))
+    let ask = Ask::of_lease(action, lease(rest)?, None);
+    Ok(Asked::One(Box::new(ask), Page::default()))
 }
 
 /// `{id}/renew` with `{"ttl": …}`, or nothing, in the body.
 pub(super) fn renewal(rest: &str, (query, body): Rest<'_>) -> Result<Asked, AskError> {
     let id = rest.strip_suffix("/renew").ok_or(AskError::NoRoute)?;
     let ask = Ask::of_lease(Action::Renew, lease(id)?, wish(query, body)?);
-    Ok(Asked::One(ask, Page::default()))
+    Ok(Asked::One(Box::new(ask), Page::default()))
 }
 
 /// Ids are written in upper case: one lease has one path.

@@ -258,6 +258,7 @@ impl AskError {
             | Self::Path(_)
             | Self::Backend
             | Self::Query
+            | Self::Alias(_)
             | Self::Role
             | Self::Lease
             | Self::Body
