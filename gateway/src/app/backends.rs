@@ -120,6 +120,7 @@ impl<'a> Builder<'a> {
                 config::Claims::Aws => Beside::Aws,
             },
             scopes: exchange.scopes.clone(),
+            is_delivered: exchange.assertion == config::Assertion::Deliver,
             ttl: target.ttl,
             max_leases: exchange.max_leases,
         };

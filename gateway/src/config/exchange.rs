@@ -27,8 +27,19 @@ pub struct Exchange {
     pub long_subject: LongSubject,
     /// What assertions say beside.
     pub claims: Claims,
+    /// Whether callers may have the assertion itself.
+    pub assertion: Assertion,
     /// Most tokens alive at a time.
     pub max_leases: Option<u64>,
+}
+
+/// What becomes of the assertion that the gateway signs for a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assertion {
+    /// It goes to the target alone.
+    Keep,
+    /// The caller gets it who asks for it, for libraries of clouds that make the exchange themselves.
+    Deliver,
 }
 
 /// What becomes of a subject that is too long for the target. Never is it cut: two callers would be
@@ -55,11 +66,14 @@ impl Exchange {
         const LONG: &[(&str, LongSubject)] =
             &[("refuse", LongSubject::Refuse), ("hash", LongSubject::Hash)];
         const CLAIMS: &[(&str, Claims)] = &[("none", Claims::None), ("aws", Claims::Aws)];
+        const ASSERTIONS: &[(&str, Assertion)] =
+            &[("keep", Assertion::Keep), ("deliver", Assertion::Deliver)];
         let scopes = block.list("scopes", scope).unwrap_or_default();
         let attributes = block.list("attributes", attribute).unwrap_or_default();
         let max_subject = block.or("max_subject", 127, parse::integer(16, 1024));
         let long_subject = block.or("long_subject", LongSubject::Refuse, parse::one_of(LONG));
         let claims = block.or("claims", Claims::None, parse::one_of(CLAIMS));
+        let assertion = block.or("assertion", Assertion::Keep, parse::one_of(ASSERTIONS));
         let max_leases = block.optional("max_leases", quota);
         if long_subject == LongSubject::Hash && max_subject < HASHED_BYTES {
             let problem = Problem::new(format!("a hash of a subject has {HASHED_BYTES} bytes"));
@@ -68,7 +82,7 @@ impl Exchange {
         distinct(block, "scopes", &scopes);
         let names: Vec<String> = attributes.iter().map(ToString::to_string).collect();
         distinct(block, "attributes", &names);
-        Self { scopes, attributes, max_subject, long_subject, claims, max_leases }
+        Self { scopes, attributes, max_subject, long_subject, claims, assertion, max_leases }
     }
 }
 

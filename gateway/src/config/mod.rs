@@ -53,7 +53,7 @@ pub use self::database::{Database, DatabaseTls, Role};
 pub use self::diff::{Change, ChangeKind, diff};
 pub use self::egress::{Egress, Reach};
 pub use self::environment::variable;
-pub use self::exchange::{Claims, Exchange, LongSubject};
+pub use self::exchange::{Assertion, Claims, Exchange, LongSubject};
 pub use self::fault::{Fault, Faults};
 pub use self::issuers::{Issuer, Keys, Review};
 pub use self::policies::Policies;

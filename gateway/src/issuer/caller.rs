@@ -7,6 +7,8 @@
 //! INVARIANT: two callers never share a subject: one that is too long is hashed as a whole or refused,
 //! and no alias of an issuer can be mistaken for a hash or for the gateway.
 //!
+//! An assertion reaches a caller of no target but those whose operator says so.
+//!
 //! A token that a caller gets is not kept and not handed to another: each ask is an exchange of its own.
 
 use std::collections::BTreeMap;
@@ -69,6 +71,8 @@ pub struct CallerSettings {
     pub beside: Beside,
     /// The scopes that its tokens may have.
     pub scopes: Vec<String>,
+    /// Whether a caller may have the assertion itself.
+    pub is_delivered: bool,
     /// How long a token lasts at most.
     pub ttl: Duration,
     /// Most live tokens.
@@ -173,21 +177,38 @@ impl CallerTarget {
         now: Timestamp,
     ) -> Result<ExchangeRequest, CallerError> {
         let attributes = self.attributes(principal);
-        let assertion = self.assertion(principal, &attributes, request, now)?;
+        let lifetime = AssertionLifetime::SHORTEST;
+        let assertion = self.assertion(principal, (&attributes, lifetime), request, now)?;
         Ok(ExchangeRequest { assertion, scopes, ttl, attributes, metadata: Vec::new() })
+    }
+
+    /// The assertion itself, for a caller whose library makes the exchange. It says what the component
+    /// would be shown, and lasts for `lifetime`.
+    ///
+    /// # Errors
+    /// [`CallerError`]; nothing was signed.
+    pub fn delivered(
+        &self,
+        principal: &Principal,
+        lifetime: AssertionLifetime,
+        request: RequestId,
+        now: Timestamp,
+    ) -> Result<Secret, CallerError> {
+        let attributes = self.attributes(principal);
+        self.assertion(principal, (&attributes, lifetime), request, now)
     }
 
     fn assertion(
         &self,
         principal: &Principal,
-        attributes: &[(String, String)],
+        (attributes, lifetime): (&[(String, String)], AssertionLifetime),
         request: RequestId,
         now: Timestamp,
     ) -> Result<Secret, CallerError> {
         let statement = Statement {
             subject: &self.subject(principal)?,
             audience: &self.settings.audience,
-            lifetime: AssertionLifetime::SHORTEST,
+            lifetime,
             more: self.more(attributes, request)?,
         };
         Ok(self.keyring.assertion_signer().sign(&statement, now)?)
@@ -198,14 +219,7 @@ impl CallerTarget {
             Named::Gateway => return Ok(format!("gateway:{}", self.settings.name)),
             Named::Caller { longest, hashed } => (longest, hashed),
         };
-        match principal.identity().to_string() {
-            subject if subject.len() <= longest => Ok(subject),
-            subject if hashed => {
-                let digest = digest(&SHA256, subject.as_bytes());
-                Ok(format!("sha256:{}", URL_SAFE_NO_PAD.encode(digest)))
-            }
-            _ => Err(CallerError::Subject),
-        }
+        caller_subject(&principal.identity().to_string(), longest, hashed)
     }
 
     /// Those of the selected attributes that the caller has. A set of texts has no one text: the
@@ -235,6 +249,22 @@ impl CallerTarget {
             Beside::Aws => Err(CallerError::Attribute),
         }
     }
+}
+
+/// The `sub` that stands for a caller: its identity, or what becomes of one that is longer than
+/// `longest` bytes.
+///
+/// # Errors
+/// [`CallerError::Subject`] if it is too long, and not to be hashed.
+pub fn caller_subject(identity: &str, longest: usize, hashed: bool) -> Result<String, CallerError> {
+    if identity.len() <= longest {
+        return Ok(identity.to_owned());
+    }
+    if !hashed {
+        return Err(CallerError::Subject);
+    }
+    let digest = digest(&SHA256, identity.as_bytes());
+    Ok(format!("sha256:{}", URL_SAFE_NO_PAD.encode(digest)))
 }
 
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>, of ASCII alone.

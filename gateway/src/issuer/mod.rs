@@ -18,7 +18,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use symbolon_core::scope::Scope;
 
-pub use caller::{Beside, CallerError, CallerSettings, CallerTarget, CallerTargets, Named};
+pub use caller::{
+    Beside, CallerError, CallerSettings, CallerTarget, CallerTargets, Named, caller_subject,
+};
 pub use export::{ExportError, export};
 pub use signed::{KeyError, SignedSource, check_key};
 pub use target::{TargetSettings, TargetSource};

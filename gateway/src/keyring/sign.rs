@@ -86,6 +86,22 @@ impl AssertionLifetime {
     /// The shortest there is.
     pub const SHORTEST: Self = Self(Duration::from_mins(1));
 
+    /// The longest of an assertion that a caller gets. Libraries of clouds keep what they read from a
+    /// file for up to ten minutes.
+    const LONGEST_DELIVERED: Duration = Duration::from_mins(15);
+
+    /// Of an assertion that a caller gets: `lifetime`, or a quarter of an hour if that is less.
+    #[must_use]
+    pub fn delivered(lifetime: Duration) -> Self {
+        Self(lifetime.min(Self::LONGEST_DELIVERED))
+    }
+
+    /// How long that is.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        self.0
+    }
+
     /// Takes 60 to 300 seconds.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ use super::dispatch::{Delivery, Granted, Undelivered, log};
 use super::strangers::Stranger;
 use super::{Known, Line, LineError, World};
 use crate::issuer::CallerTarget;
-use crate::keyring::random_id;
+use crate::keyring::{AssertionLifetime, random_id};
 use crate::kill::{self, Point};
 use crate::lease::{Agreed, LeaseView, LedgerError, Limits, Reservation};
 
@@ -74,9 +74,18 @@ pub struct TargetToken {
     /// The lease.
     pub lease: LeaseView,
     /// The token.
-    pub token: ForeignToken,
+    pub given: Given,
     /// The scopes that were asked for at the target.
     pub scopes: Vec<String>,
+}
+
+/// What a caller gets of a target.
+#[derive(Debug)]
+pub enum Given {
+    /// The token that the target gave.
+    Token(ForeignToken),
+    /// The assertion that it would have been shown.
+    Assertion(Secret),
 }
 
 /// What a token is, to who may ask.
@@ -148,6 +157,9 @@ impl Line {
         match (&known.errand, &permit.ask().resource) {
             (Errand::Exchange { wanted, .. }, Resource::Target(target)) => {
                 let target = find(world, target)?;
+                if *wanted == Some(TokenType::Jwt) && target.settings().is_delivered {
+                    return self.hand_out(world, &target, permit, context).await;
+                }
                 Box::pin(self.exchange_at(world, &target, (permit, *wanted), context)).await
             }
             (Errand::Exchange { wanted, .. }, Resource::Gateway) => {
@@ -248,10 +260,39 @@ impl Line {
             Ok(token) => token,
             Err(error) => return Err(self.not_exchanged(reservation, error, context).await),
         };
-        let lease = self.keep(reservation, &token).await?;
+        let lease = self.keep(reservation, &token.handle, token.expires_at).await?;
         kill::reach(Point::AfterActivate);
-        let token = TargetToken { lease, token, scopes };
+        let token = TargetToken { lease, given: Given::Token(token), scopes };
         Ok(Granted::new(Delivery::Token(Box::new(token)), target.generation()))
+    }
+
+    /// Hands the assertion itself to a caller whose library makes the exchange. Nobody is asked, but
+    /// what it proves lasts: it has a lease like every token of a target.
+    async fn hand_out(
+        &self,
+        world: &World,
+        target: &CallerTarget,
+        permit: &Permit,
+        context: &CallContext,
+    ) -> Result<Granted, LineError> {
+        if !permit.ask().scopes.is_empty() {
+            return Err(Undelivered::Scope.into());
+        }
+        let wished = target.settings().ttl.min(permit.ttl_ceiling());
+        let lifetime = AssertionLifetime::delivered(wished);
+        let now = Timestamp::from_seconds(self.clock.now().seconds());
+        let assertion = target.delivered(permit.principal(), lifetime, context.request_id, now);
+        let assertion = assertion.map_err(Undelivered::Caller)?;
+        if assertion.len() > MAX_TOKEN_BYTES {
+            return Err(Undelivered::TooLarge.into());
+        }
+        let agreed = self.agreed(world, target, lifetime.duration(), context);
+        let reservation = self.leases.reserve(permit, &agreed).await?;
+        let ends_at = now.plus(lifetime.duration());
+        let lease = self.keep(reservation, &Secret::new(Vec::new()), ends_at).await?;
+        let given = Given::Assertion(assertion);
+        let token = TargetToken { lease, given, scopes: Vec::new() };
+        Ok(Granted::of_ledger(Delivery::Token(Box::new(token))))
     }
 
     fn agreed(
@@ -292,13 +333,14 @@ impl Line {
     async fn keep(
         &self,
         reservation: Reservation,
-        token: &ForeignToken,
+        handle: &Secret,
+        expires_at: Timestamp,
     ) -> Result<LeaseView, LineError> {
-        let handle = self.handles.wrap(reservation.id(), &token.handle);
+        let handle = self.handles.wrap(reservation.id(), handle);
         let issued = lease::Issued {
             handle: handle.map_err(LedgerError::from)?,
             // A time asked for in full begins when the target is asked, which is after the permit.
-            expires_at: token.expires_at.min(reservation.terms().ends_by),
+            expires_at: expires_at.min(reservation.terms().ends_by),
             renewable: false,
             revocable: false,
         };

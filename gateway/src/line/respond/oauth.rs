@@ -18,7 +18,7 @@ use crate::line::LineError;
 use crate::line::ask::{AskError, OauthRoute, TokenType};
 use crate::line::authenticate::Unproven;
 use crate::line::strangers::Stranger;
-use crate::line::tokens::{AccessToken, Inspection, TargetToken};
+use crate::line::tokens::{AccessToken, Given, Inspection, TargetToken};
 use crate::listen::Response;
 
 /// An error document, with its status.
@@ -121,19 +121,32 @@ pub(super) fn access(access: &AccessToken) -> Zeroizing<Vec<u8>> {
 
 /// A token of a target.
 pub(super) fn target(target: &TargetToken) -> Zeroizing<Vec<u8>> {
-    let keys = aws(&target.token);
-    let (text, issued, kind, header) = match &target.token.kind {
-        TokenKind::Bearer => {
-            (field(&target.token, "token"), TokenType::AccessToken, "Bearer", None)
-        }
-        TokenKind::Header(name) => {
-            let text = field(&target.token, "token");
-            (text, TokenType::AccessToken, "N_A", Some(name.as_str()))
-        }
-        TokenKind::Aws => {
-            (std::str::from_utf8(&keys).unwrap_or_default(), TokenType::AwsCredentials, "N_A", None)
+    let token = match &target.given {
+        Given::Token(token) => token,
+        Given::Assertion(assertion) => {
+            let text = assertion.expose_str().unwrap_or_default();
+            return issued(target, (text, TokenType::Jwt, "N_A", None));
         }
     };
+    match &token.kind {
+        TokenKind::Bearer => {
+            issued(target, (field(token, "token"), TokenType::AccessToken, "Bearer", None))
+        }
+        TokenKind::Header(name) => {
+            issued(target, (field(token, "token"), TokenType::AccessToken, "N_A", Some(name)))
+        }
+        TokenKind::Aws => {
+            let keys = aws(token);
+            let text = std::str::from_utf8(&keys).unwrap_or_default();
+            issued(target, (text, TokenType::AwsCredentials, "N_A", None))
+        }
+    }
+}
+
+fn issued(
+    target: &TargetToken,
+    (text, issued, kind, header): (&str, TokenType, &'static str, Option<&str>),
+) -> Zeroizing<Vec<u8>> {
     serialize(&Issued {
         access_token: text,
         issued_token_type: issued.as_str(),
