@@ -97,15 +97,17 @@ impl ClientError {
     }
 }
 
-/// A refusal, as RFC 9457 writes it.
+/// A refusal, as RFC 9457 writes it; at the token endpoint as RFC 6749 §5.2 does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Problem {
     /// HTTP status.
     pub status: u16,
     /// The gateway's stable code.
+    #[serde(alias = "error")]
     pub code: String,
     /// One sentence.
+    #[serde(alias = "error_description")]
     pub title: String,
     /// More, where the gateway says more.
     pub detail: Option<String>,
@@ -127,6 +129,13 @@ impl Problem {
 
     fn help(&self) -> Option<&'static str> {
         match self.status {
+            400 if self.code == "invalid_target" => Some(
+                "no policy permits this, or no target has this name; an operator sees why with \
+                 `symbolon target ls`, `symbolon policy explain` and in the audit log",
+            ),
+            400 if self.code == "unsupported_token_type" => Some(
+                "the target gives tokens of another kind; `symbolon target ls` shows an operator which",
+            ),
             401 => Some(
                 "the token was not accepted: is its issuer registered, is it for this gateway's audience, \
                  has it ended?",
@@ -174,6 +183,14 @@ mod tests {
             "not permitted, or nothing is there (403 denied), request 01J"
         );
         assert!(problem.help().is_some());
+    }
+
+    #[test]
+    fn a_refusal_of_the_token_endpoint_is_one_too() {
+        let body = br#"{"error":"invalid_target","error_description":"there is none for you"}"#;
+        let problem = Problem::of(400, body);
+        assert_eq!(problem.to_string(), "there is none for you (400 invalid_target)");
+        assert!(problem.help().is_some_and(|help| help.contains("target ls")));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::Full;
 use rustls::ClientConfig;
 use symbolon_core::ask::Version;
@@ -80,12 +80,17 @@ impl Gateway {
         body: Full<Bytes>,
     ) -> Result<Bytes, ClientError> {
         let request = self.request(method, target, token, body)?;
-        let answer = over_tcp(&self.place(), request).await?;
-        if !answer.status().is_success() {
-            let problem = Problem::of(answer.status().as_u16(), answer.body());
-            return Err(ClientError::Refused(problem));
-        }
-        Ok(answer.into_body())
+        succeeded(over_tcp(&self.place(), request).await?)
+    }
+
+    /// Posts a form in which the asker's token stands, if anywhere.
+    pub(crate) async fn post_form(&self, target: &str, form: Bytes) -> Result<Bytes, ClientError> {
+        let request = self
+            .builder(Method::POST, target)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Full::new(form))
+            .map_err(|_| self.unusable("it makes no valid request"))?;
+        succeeded(over_tcp(&self.place(), request).await?)
     }
 
     /// `path` below the gateway's own path.
@@ -104,21 +109,28 @@ impl Gateway {
         token: &Secret,
         body: Full<Bytes>,
     ) -> Result<Request<Full<Bytes>>, ClientError> {
-        let unusable = |reason| ClientError::Url { url: self.url.to_string(), reason };
         let mut line = b"Bearer ".to_vec();
         line.extend_from_slice(token.expose());
         let mut authorization = HeaderValue::from_bytes(&line)
-            .map_err(|_| unusable("the token does not fit a header"))?;
+            .map_err(|_| self.unusable("the token does not fit a header"))?;
         authorization.set_sensitive(true);
+        self.builder(method, target)
+            .header(header::AUTHORIZATION, authorization)
+            .body(body)
+            .map_err(|_| self.unusable("it makes no valid request"))
+    }
+
+    fn builder(&self, method: Method, target: &str) -> http::request::Builder {
         let origin = self.url.origin().ascii_serialization();
         Request::builder()
             .method(method)
             .uri(format!("{origin}{target}"))
             .header(header::HOST, self.authority())
-            .header(header::AUTHORIZATION, authorization)
             .header(header::ACCEPT, "application/json")
-            .body(body)
-            .map_err(|_| unusable("it makes no valid request"))
+    }
+
+    fn unusable(&self, reason: &'static str) -> ClientError {
+        ClientError::Url { url: self.url.to_string(), reason }
     }
 
     fn authority(&self) -> String {
@@ -133,6 +145,14 @@ impl Gateway {
             tls: self.tls.clone(),
         }
     }
+}
+
+fn succeeded(answer: Response<Bytes>) -> Result<Bytes, ClientError> {
+    if answer.status().is_success() {
+        return Ok(answer.into_body());
+    }
+    let problem = Problem::of(answer.status().as_u16(), answer.body());
+    Err(ClientError::Refused(problem))
 }
 
 fn is_loopback(url: &Url) -> bool {

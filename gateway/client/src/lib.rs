@@ -17,6 +17,7 @@ mod gateway;
 mod identity;
 mod leases;
 mod roots;
+mod tokens;
 mod transport;
 
 pub use admin::Admin;
@@ -26,3 +27,4 @@ pub use gateway::Gateway;
 pub use identity::{IdentityError, KUBERNETES_TOKEN, TokenSource};
 pub use leases::{CredentialAnswer, Lease, Leases};
 pub use roots::Roots;
+pub use tokens::{AwsKeys, TokenAnswer, TokenType};

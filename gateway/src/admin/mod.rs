@@ -49,6 +49,8 @@ pub enum Operation {
     Plugins,
     /// The issuers and their keys.
     Issuers,
+    /// The targets, and what their clouds have to know.
+    Targets,
     /// The metrics page.
     Metrics,
     /// The locks in force.
@@ -103,6 +105,7 @@ impl Operation {
             Self::Reload => "reload",
             Self::Plugins => "plugin.ls",
             Self::Issuers => "issuer.ls",
+            Self::Targets => "target.ls",
             Self::Metrics => "metrics",
             Self::Locks => "lock.ls",
             Self::Lock(..) => "lock",
@@ -131,6 +134,7 @@ impl Operation {
             | Self::Reload
             | Self::Plugins
             | Self::Issuers
+            | Self::Targets
             | Self::Metrics
             | Self::Locks
             | Self::RotateKeys
@@ -154,6 +158,7 @@ impl Operation {
             | Self::Plugins
             | Self::Issuers
             | Self::Issuer(_)
+            | Self::Targets
             | Self::Metrics
             | Self::Locks
             | Self::HashValue(_)
@@ -340,13 +345,14 @@ fn malformed(detail: &str) -> OperationError {
 /// Method, path and name of every operation: what tests of every operation go through.
 ///
 /// `{lease}`, `{backend}` and `{issuer}` stand for an id, a name and an alias.
-pub const ROUTES: [(&str, &str, &str); 26] = [
+pub const ROUTES: [(&str, &str, &str); 27] = [
     ("GET", "/v1/status", "status"),
     ("POST", "/v1/reload", "reload"),
     ("GET", "/v1/plugins", "plugin.ls"),
     ("GET", "/v1/issuers", "issuer.ls"),
     ("GET", "/v1/issuers/{issuer}", "issuer.show"),
     ("POST", "/v1/issuers:test", "issuer.test"),
+    ("GET", "/v1/targets", "target.ls"),
     ("GET", "/metrics", "metrics"),
     ("GET", "/v1/locks", "lock.ls"),
     ("POST", "/v1/locks", "lock"),
@@ -388,6 +394,7 @@ fn parse(arrival: &Arrival) -> Result<Operation, OperationError> {
         "/v1/reload" if post => Ok(Operation::Reload),
         "/v1/plugins" if get => Ok(Operation::Plugins),
         "/v1/issuers" if get => Ok(Operation::Issuers),
+        "/v1/targets" if get => Ok(Operation::Targets),
         "/metrics" if get => Ok(Operation::Metrics),
         "/v1/locks" if get => Ok(Operation::Locks),
         "/v1/locks" if post => {

@@ -19,6 +19,7 @@ mod reconcile;
 mod reread;
 mod serving;
 mod signals;
+pub mod targets;
 pub mod world;
 
 use std::path::PathBuf;

@@ -41,6 +41,7 @@ impl Operator for App {
             Operation::Reload => self.reload_reported().await,
             Operation::Plugins => Ok(plain(self.plugin_list())),
             Operation::Issuers => Ok(plain(self.issuer_list())),
+            Operation::Targets => Ok(plain(self.target_list())),
             Operation::Metrics => Ok(Answer::Page(self.foundation.telemetry.page())),
             Operation::Locks => Ok(plain(self.lock_list())),
             Operation::Lock(whom, reason) => {

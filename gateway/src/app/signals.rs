@@ -42,7 +42,7 @@ impl Signals {
     }
 
     /// Resolves when the process is told to stop; a SIGHUP waits. Cancel-safe.
-    pub(super) async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

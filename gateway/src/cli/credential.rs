@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use symbolon_client::CredentialAnswer;
-use symbolon_core::id::{BackendName, LeaseId, RoleName};
+use symbolon_client::{CredentialAnswer, TokenType};
+use symbolon_core::clock::Clock as _;
+use symbolon_core::id::{BackendName, LeaseId, RoleName, TargetName};
 use symbolon_core::secret::Secret;
 use zeroize::Zeroizing;
 
@@ -13,6 +14,8 @@ use super::face::FaceArgs;
 use super::failure::Failure;
 use super::output::{self, Form};
 use super::secret::no_field;
+use super::sidecar::{self, ServeArgs};
+use crate::time::SystemClock;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -26,6 +29,48 @@ pub(super) enum Command {
   symbolon credential get db reader --ttl 10m --output json
   symbolon credential get db reader --field password")]
     Get(Box<GetArgs>),
+    /// Print keys of AWS as `credential_process` takes them
+    ///
+    /// In ~/.aws/config:
+    ///
+    ///   [profile deploy]
+    ///   credential_process = symbolon credential aws aws-deploy --url https://gateway.example.com
+    ///
+    /// Nothing else goes to standard output; what fails goes to standard error, with a code that is not
+    /// 0. The platform token is found as for `get`.
+    #[command(
+        verbatim_doc_comment,
+        after_help = "Examples:
+  symbolon credential aws aws-deploy --url https://gateway.example.com"
+    )]
+    Aws {
+        /// The target
+        target: TargetName,
+        #[command(flatten)]
+        face: FaceArgs,
+    },
+    /// Print a subject token as Google's `external_account` takes it of an executable
+    ///
+    /// The target delivers its assertions (`assertion = "deliver"`). The libraries run it only with
+    /// GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1; `symbolon target configure` prints the rest.
+    #[command(after_help = "Examples:
+  symbolon credential google gcp-deploy --url https://gateway.example.com")]
+    Google {
+        /// The target
+        target: TargetName,
+        #[command(flatten)]
+        face: FaceArgs,
+    },
+    /// Serve tokens of targets on loopback, as the libraries of clouds ask for them
+    ///
+    /// /credentials/TARGET has keys of AWS as containers get them, or a bearer token;
+    /// /assertions/TARGET a subject token for Google's `external_account`. The lines for the environment
+    /// are printed. Who asks shows the token of the authorization file.
+    #[command(after_help = "Examples:
+  symbolon credential serve aws-deploy --url https://gateway.example.com
+  symbolon credential serve aws-deploy --listen 127.0.0.1:9911 --authorization-file ./authorization
+  symbolon credential serve --assertion-file azure-deploy=/run/azure/token")]
+    Serve(Box<ServeArgs>),
     /// The leases of whoever asks
     #[command(after_help = "Examples:
   symbolon credential ls --url https://gateway.example.com")]
@@ -75,6 +120,9 @@ pub(super) async fn run(command: Command, form: Option<Form>) -> Result<(), Fail
     let shown = form.unwrap_or(Form::Table);
     match command {
         Command::Get(args) => get(*args, form).await,
+        Command::Aws { target, face } => aws(&target, face).await,
+        Command::Google { target, face } => google(&target, face).await,
+        Command::Serve(args) => sidecar::serve(*args, shown).await,
         Command::Ls(face) => list(face, shown).await,
         Command::Renew { id, ttl, face } => {
             let (gateway, token) = face.open()?;
@@ -99,6 +147,26 @@ async fn get(args: GetArgs, form: Option<Form>) -> Result<(), Failure> {
             output::bytes(&lines(&answer.fields))
         }
     }
+}
+
+/// The gateway's text is what `credential_process` takes; it is looked at all the same, so that a
+/// library is never given anything else.
+async fn aws(target: &TargetName, face: FaceArgs) -> Result<(), Failure> {
+    let (gateway, token) = face.open()?;
+    let answer = gateway.exchange_token(&token, target, None).await?;
+    answer.aws().map_err(|why| {
+        Failure::new(format!("the token of `{target}` cannot be used: {why}"))
+            .with_help("does the target's plugin give keys of AWS?")
+    })?;
+    output::bytes(answer.token.expose())
+}
+
+async fn google(target: &TargetName, face: FaceArgs) -> Result<(), Failure> {
+    let (gateway, token) = face.open()?;
+    let now = SystemClock::start().now();
+    let answer = gateway.exchange_token(&token, target, Some(TokenType::Jwt)).await?;
+    let shown = sidecar::subject(&answer, now.plus(answer.lasts)).map_err(Failure::new)?;
+    output::bytes(&shown)
 }
 
 fn show_field(answer: &CredentialAnswer, field: &str) -> Result<(), Failure> {

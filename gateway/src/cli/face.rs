@@ -25,11 +25,17 @@ pub(super) struct FaceArgs {
 impl FaceArgs {
     /// The gateway, and the token to show it.
     pub(super) fn open(self) -> Result<(Gateway, Secret), Failure> {
+        let (gateway, source) = self.sources()?;
+        let token = source.read()?;
+        Ok((gateway, token))
+    }
+
+    /// The gateway, and where the token is: for who shows it again and again.
+    pub(super) fn sources(self) -> Result<(Gateway, TokenSource), Failure> {
         let url = self.url.or_else(|| variable("SYMBOLON_URL")).ok_or_else(|| {
             Failure::new("no gateway was named").with_help("give --url, or set SYMBOLON_URL")
         })?;
         let gateway = Gateway::at(&url, &self.ca.map_or(Roots::System, Roots::File))?;
-        let token = TokenSource::discover(self.token_file, variable)?.read()?;
-        Ok((gateway, token))
+        Ok((gateway, TokenSource::discover(self.token_file, variable)?))
     }
 }

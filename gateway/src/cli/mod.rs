@@ -20,6 +20,8 @@ mod remote;
 mod report;
 mod secret;
 mod serve;
+mod sidecar;
+mod target;
 mod token_file;
 
 #[cfg(test)]
@@ -92,6 +94,9 @@ enum Command {
     /// Credentials that end, as a workload
     #[command(subcommand)]
     Credential(credential::Command),
+    /// Targets: where the gateway's assertions go, and what to set up for them
+    #[command(subcommand)]
+    Target(target::Command),
     /// Leases: everything issued that must end
     #[command(subcommand)]
     Lease(lease::Command),
@@ -188,6 +193,7 @@ impl Command {
             Self::Metrics(args) => remote::metrics(&args).await,
             Self::Secret(command) => secret::run(command, form).await,
             Self::Credential(command) => credential::run(command, form).await,
+            Self::Target(command) => target::run(command, form).await,
             Self::Lease(command) => lease::run(command, shown).await,
             Self::Report(command) => report::run(command, shown).await,
             Self::Plugin(command) => plugin::run(command, shown).await,
