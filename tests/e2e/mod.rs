@@ -19,5 +19,6 @@ mod probes;
 mod reconcile;
 mod root_login;
 mod rotation;
+mod sdks;
 mod sharing;
 mod vault_leases;

@@ -7,7 +7,7 @@ use http::StatusCode;
 use symbolon_tests::harness::{Gateway, Issuer, Setup, lay_out, private};
 
 /// The binary that `cargo xtask test` names, or the one beside the tests.
-fn binary() -> PathBuf {
+pub(super) fn binary() -> PathBuf {
     let beside = || {
         let tests = std::env::current_exe().unwrap();
         tests.parent().unwrap().parent().unwrap().join("symbolon")

@@ -11,6 +11,7 @@ mod operating;
 mod pages;
 mod reads;
 mod sharing;
+mod sidecar;
 mod targets;
 mod telemetry;
 pub(crate) mod tokens;

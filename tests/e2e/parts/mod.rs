@@ -10,6 +10,7 @@ pub(super) mod google;
 mod provider;
 mod python;
 mod server;
+mod sts;
 
 pub(super) use assertion::{Doubt, Expected, assertion};
 pub(super) use aws::{ACCOUNT, Ministack, Moto, REGION};
@@ -19,6 +20,7 @@ pub(super) use google::Google;
 pub(super) use provider::Provider;
 pub(super) use python::python;
 pub(super) use server::{Reply, Server};
+pub(super) use sts::Sts;
 pub(super) use symbolon_tests::harness::parts::bao::{AUDIENCE, Bao};
 pub(super) use symbolon_tests::harness::parts::process::{free_port, part};
 use symbolon_tests::harness::parts::{process, web};

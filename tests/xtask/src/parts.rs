@@ -61,6 +61,17 @@ const OAUTH_CLIENTS: [&str; 13] = [
     "urllib3==2.8.0",
 ];
 
+/// The SDK of AWS for Python, unchanged, and all that it stands on.
+const BOTO: [&str; 7] = [
+    "boto3==1.44.8",
+    "botocore==1.44.8",
+    "jmespath==1.1.0",
+    "python-dateutil==2.9.0.post0",
+    "s3transfer==0.19.3",
+    "six==1.17.0",
+    "urllib3==2.8.0",
+];
+
 /// The first major version of Node that `oidc-provider` runs on.
 const NODE_FROM: u32 = 20;
 
@@ -78,7 +89,7 @@ pub(crate) fn fetch(place: &Place) -> Result<Addresses> {
 /// The same, of the parts whose variables are wanted.
 pub(crate) fn fetch_those(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Result<Addresses> {
     let mut addresses = Vec::new();
-    let wanted: [(&'static str, &str, Part); 9] = [
+    let wanted: [(&'static str, &str, Part); 10] = [
         ("SYMBOLON_BAO", "OpenBao", openbao),
         ("SYMBOLON_NODE", "Node", node),
         ("SYMBOLON_OIDC_PROVIDER", "oidc-provider", oidc_provider),
@@ -92,6 +103,7 @@ pub(crate) fn fetch_those(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Re
         ("SYMBOLON_OAUTH_CLIENTS", "clients of OAuth", |place| {
             python(place, "oauth-clients", &OAUTH_CLIENTS)
         }),
+        ("SYMBOLON_BOTO", "boto3", |place| python(place, "boto", &BOTO)),
     ];
     for (variable, name, part) in wanted.into_iter().filter(|(name, ..)| is_wanted(name)) {
         match timed(name, || part(place)) {
