@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod assess;
 pub mod audit;
 pub mod barriers;
 pub mod cli;

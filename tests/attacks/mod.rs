@@ -1,6 +1,7 @@
 //! Attacks on the whole line of a running gateway. Each asserts the reason of its refusal, so that a
 //! limit that happens to be in the way cannot make it pass.
 
+mod assess;
 mod certificates;
 mod floods;
 pub(crate) mod frames;

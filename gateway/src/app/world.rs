@@ -102,7 +102,7 @@ pub(super) async fn build(
 
 /// How our own access tokens are read. The alias is no issuer's: a token speaks for the issuer that it
 /// names.
-fn own(config: &Config) -> Result<Arc<IssuerRules>, StartError> {
+pub(crate) fn own(config: &Config) -> Result<Arc<IssuerRules>, StartError> {
     let origin = config.server.public_origin.as_str();
     let failed = |reason: String| StartError::Own { reason };
     let alias = IssuerAlias::parse("symbolon").map_err(|error| failed(error.to_string()))?;

@@ -4,6 +4,7 @@
 //! their own; commands over files need no gateway. Exit codes: 0 done, 1 failed, 2 not understood,
 //! 64 the configuration has faults.
 
+mod assess;
 mod audit;
 mod backend;
 mod check;
@@ -68,6 +69,15 @@ enum Command {
   symbolon check --config symbolon.toml
   symbolon check --config symbolon.toml || exit     (64: faults in the configuration)")]
     Check(ConfigArgs),
+    /// Try to get past a configuration, and count
+    ///
+    /// Makes attempts that must be denied out of the configuration and sends them through the stations
+    /// of a request, in this process and with keys of its own: nothing is fetched or sent. Exit code 1
+    /// if anything was let through.
+    #[command(after_help = "Examples:
+  symbolon assess --config symbolon.toml
+  symbolon assess --config symbolon.toml --attempts 3000000 --output json")]
+    Assess(assess::AssessArgs),
     /// Run a gateway with everything embedded, to try things out
     #[command(after_help = "Examples:
   symbolon dev
@@ -187,6 +197,7 @@ impl Command {
         match self {
             Self::Serve(args) => serve::serve(args).await,
             Self::Check(args) => check::check(&args),
+            Self::Assess(args) => Box::pin(assess::run(args, shown)).await,
             Self::Dev(args) => serve::dev(args).await,
             Self::Reload(args) => remote::reload(&args, shown).await,
             Self::Status(args) => remote::status(&args, shown).await,
