@@ -16,6 +16,7 @@ mod openbao;
 pub(crate) mod parts;
 mod postgres;
 mod probes;
+mod real_issuers;
 mod reconcile;
 mod root_login;
 mod rotation;

@@ -46,6 +46,20 @@ impl Front {
         )
     }
 
+    /// The lines of an issuer whose tokens `host` reviews, with the credential in `file`.
+    pub(super) fn review(&self, host: &str, file: &str) -> String {
+        format!(
+            r#"
+            review = {{ url = "https://{host}", credential = "file:{file}" }}
+            ca = "{ca}"
+            addresses = ["127.0.0.0/8"]
+            resolve = {{ "{host}" = "127.0.0.1:{port}" }}
+            "#,
+            ca = self.identity.certificate().display(),
+            port = self.port,
+        )
+    }
+
     pub(super) fn directory(&self) -> &std::path::Path {
         self.identity.directory()
     }

@@ -244,6 +244,72 @@ impl Bao {
         self.expect(Method::POST, &format!("/v1/auth/symbolon/role/{name}"), &role).await;
     }
 
+    /// Makes it an issuer of tokens signed by `algorithm`, and answers one for each audience, of a user
+    /// `name`, who is made.
+    pub async fn issue(&self, algorithm: &str, audiences: [&str; 2], name: &str) -> [String; 2] {
+        let config = json!({ "issuer": format!("https://localhost:{}", self.port) });
+        self.expect(Method::POST, "/v1/identity/oidc/config", &config).await;
+        let key = json!({ "algorithm": algorithm, "allowed_client_ids": ["*"] });
+        self.expect(Method::POST, "/v1/identity/oidc/key/workloads", &key).await;
+        let rules = r#"path "identity/oidc/token/*" { capabilities = ["read"] }"#;
+        let rules = json!({ "policy": rules });
+        self.expect(Method::PUT, "/v1/sys/policies/acl/workloads", &rules).await;
+        let entity = json!({ "name": name, "policies": ["workloads"] });
+        let entity = self.expect(Method::POST, "/v1/identity/entity", &entity).await;
+        let user = self.login(name, &text(&entity["data"]["id"])).await;
+        let [ours, other] = audiences;
+        [
+            self.identity_token(&user, "ours", ours).await,
+            self.identity_token(&user, "other", other).await,
+        ]
+    }
+
+    /// A signed token for `audience` of who holds `user`, by a role of its own.
+    async fn identity_token(&self, user: &str, role: &str, audience: &str) -> String {
+        let template = r#"{ "workload": {{identity.entity.name}} }"#;
+        let asked = json!({
+            "key": "workloads", "client_id": audience, "ttl": "5m", "template": template,
+        });
+        self.expect(Method::POST, &format!("/v1/identity/oidc/role/{role}"), &asked).await;
+        let path = format!("/v1/identity/oidc/token/{role}");
+        let said = self.call_as(user, Method::GET, &path, &Value::Null).await;
+        text(&said.expect("an answer").1["data"]["token"])
+    }
+
+    /// A token of its own for a user who is this entity.
+    async fn login(&self, name: &str, entity: &str) -> String {
+        let kind = json!({ "type": "userpass" });
+        self.expect(Method::POST, "/v1/sys/auth/userpass", &kind).await;
+        let password = json!({ "password": "a long password" });
+        self.expect(Method::POST, &format!("/v1/auth/userpass/users/{name}"), &password).await;
+        let methods = self.expect(Method::GET, "/v1/sys/auth", &Value::Null).await;
+        let accessor = text(&methods["userpass/"]["accessor"]);
+        let alias = json!({ "name": name, "canonical_id": entity, "mount_accessor": accessor });
+        self.expect(Method::POST, "/v1/identity/entity-alias", &alias).await;
+        let login = format!("/v1/auth/userpass/login/{name}");
+        text(&self.expect(Method::POST, &login, &password).await["auth"]["client_token"])
+    }
+
+    /// The gateway's configuration for it as the issuer `bao` of tokens signed by `algorithm`.
+    pub fn issuer(&self, algorithm: &str) -> String {
+        format!(
+            r#"
+            [issuers.bao]
+            issuer = "https://localhost:{port}/v1/identity/oidc"
+            keys = {{ discovery = true }}
+            algorithms = ["{algorithm}"]
+            ca = "{ca}"
+            addresses = ["127.0.0.0/8"]
+            resolve = {{ "localhost" = "127.0.0.1:{port}" }}
+
+            [issuers.bao.attributes]
+            workload = {{ claim = "/workload", required = true }}
+            "#,
+            port = self.port,
+            ca = self.identity.certificate().display(),
+        )
+    }
+
     /// What the holder of `token` reads at `path` of the KV engine.
     pub async fn read_as(&self, token: &str, path: &str) -> (StatusCode, Value) {
         let path = format!("/v1/secret/data/{path}");

@@ -72,6 +72,23 @@ const BOTO: [&str; 7] = [
     "urllib3==2.8.0",
 ];
 
+/// The API server of a cluster, and all that it stands on.
+const KMOCK: [&str; 13] = [
+    "aiohappyeyeballs==2.7.1",
+    "aiohttp==3.14.5",
+    "aiosignal==1.4.0",
+    "attrs==26.1.0",
+    "frozenlist==1.8.0",
+    "idna==3.20",
+    "jsonpatch==1.48",
+    "jsonpointer==3.12",
+    "kmock==0.8",
+    "multidict==7.2.1",
+    "propcache==0.5.4",
+    "typing_extensions==4.16.0",
+    "yarl==1.25.1",
+];
+
 /// The first major version of Node that `oidc-provider` runs on.
 const NODE_FROM: u32 = 20;
 
@@ -89,7 +106,7 @@ pub(crate) fn fetch(place: &Place) -> Result<Addresses> {
 /// The same, of the parts whose variables are wanted.
 pub(crate) fn fetch_those(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Result<Addresses> {
     let mut addresses = Vec::new();
-    let wanted: [(&'static str, &str, Part); 10] = [
+    let wanted: [(&'static str, &str, Part); 11] = [
         ("SYMBOLON_BAO", "OpenBao", openbao),
         ("SYMBOLON_NODE", "Node", node),
         ("SYMBOLON_OIDC_PROVIDER", "oidc-provider", oidc_provider),
@@ -103,6 +120,7 @@ pub(crate) fn fetch_those(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Re
         ("SYMBOLON_OAUTH_CLIENTS", "clients of OAuth", |place| {
             python(place, "oauth-clients", &OAUTH_CLIENTS)
         }),
+        ("SYMBOLON_KMOCK", "kmock", |place| python(place, "kmock", &KMOCK)),
         ("SYMBOLON_BOTO", "boto3", |place| python(place, "boto", &BOTO)),
     ];
     for (variable, name, part) in wanted.into_iter().filter(|(name, ..)| is_wanted(name)) {
