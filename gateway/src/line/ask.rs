@@ -7,18 +7,21 @@
 
 mod leases;
 mod oauth;
+mod published;
+mod refused;
 
 use http::request::Parts;
 use http::{Method, header};
 use serde::Deserialize;
-use symbolon_core::alias::{AliasError, Aliases};
+use symbolon_core::alias::Aliases;
 use symbolon_core::ask::{Action, Ask, Version};
-use symbolon_core::error::Kind;
 use symbolon_core::field::Field;
-use symbolon_core::id::{BackendName, TargetName};
+use symbolon_core::id::BackendName;
 use symbolon_core::path::SecretPath;
 
 pub use self::oauth::{Exchange, OAUTH_ROUTES, OauthRoute, Presented, TokenType};
+pub use self::published::{PUBLIC_ROUTES, Public, Published};
+pub use self::refused::AskError;
 
 /// Most asks in one batch (DESIGN §3).
 pub const MAX_BATCH: usize = 100;
@@ -80,102 +83,6 @@ impl Asked {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page(pub Option<String>);
 
-/// What anyone may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Public {
-    /// The process is alive.
-    Health,
-    /// The gateway can serve.
-    Ready,
-    /// Discovery document of the access-token issuer.
-    Configuration,
-    /// Keys of the access-token issuer.
-    Keys,
-    /// Discovery document of the assertion issuer.
-    AssertionConfiguration,
-    /// Keys of the assertion issuer.
-    AssertionKeys,
-}
-
-/// The public documents and where they are (paths below the origin of the listener). Those of the
-/// assertion issuer are also below the path of its URL: [`Published`].
-pub const PUBLIC_ROUTES: [(&str, Public); 7] = [
-    ("/healthz", Public::Health),
-    ("/readyz", Public::Ready),
-    ("/.well-known/openid-configuration", Public::Configuration),
-    ("/.well-known/oauth-authorization-server", Public::Configuration),
-    ("/.well-known/jwks.json", Public::Keys),
-    ("/assertions/.well-known/openid-configuration", Public::AssertionConfiguration),
-    ("/assertions/.well-known/jwks.json", Public::AssertionKeys),
-];
-
-/// Below it and the origin, a URI names a target (RFC 8707). Nothing is served there.
-const TARGETS_PATH: &str = "/targets/";
-
-/// Where the assertion issuer's documents are besides the paths that are always theirs, and what the
-/// gateway is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    below: String,
-    origin: String,
-}
-
-impl Published {
-    /// Below the path of the issuer's URL; a trailing `/` counts for nothing.
-    #[must_use]
-    pub fn below(path: &str) -> Self {
-        Self { below: path.trim_end_matches('/').to_owned(), origin: String::new() }
-    }
-
-    /// The same for a gateway that is called `origin`.
-    #[must_use]
-    pub fn at(self, origin: &str) -> Self {
-        Self { origin: origin.to_owned(), ..self }
-    }
-
-    /// What an `audience` names: a target by its name, or the gateway (`None`).
-    fn audience(&self, audience: &str) -> Result<Option<TargetName>, AskError> {
-        if audience == self.origin {
-            return Ok(None);
-        }
-        TargetName::parse(audience).map(Some).map_err(|_| AskError::Target)
-    }
-
-    /// What a `resource` names: a target by its URI, or the gateway.
-    fn resource(&self, resource: &str) -> Result<Option<TargetName>, AskError> {
-        let below = resource.strip_prefix(&self.origin).ok_or(AskError::Target)?;
-        match below.strip_prefix(TARGETS_PATH) {
-            Some(name) => TargetName::parse(name).map(Some).map_err(|_| AskError::Target),
-            None if below.is_empty() => Ok(None),
-            None => Err(AskError::Target),
-        }
-    }
-
-    /// The document at `path`, on a listener on which others are at the root.
-    fn find(&self, path: &str) -> Option<Public> {
-        let fixed = PUBLIC_ROUTES.iter().find(|(route, _)| *route == path);
-        fixed.map(|(_, public)| *public).or_else(|| {
-            let rest = path.strip_prefix(&self.below)?;
-            if self.below.is_empty() { None } else { assertion_document(rest) }
-        })
-    }
-
-    /// The document at `path`, on a listener that has no others.
-    #[must_use]
-    pub fn find_alone(&self, path: &str) -> Option<Public> {
-        let below = [self.below.as_str(), "/assertions", ""];
-        below.iter().find_map(|below| assertion_document(path.strip_prefix(below)?))
-    }
-}
-
-fn assertion_document(path: &str) -> Option<Public> {
-    match path {
-        crate::issuer::CONFIGURATION_PATH => Some(Public::AssertionConfiguration),
-        crate::issuer::KEYS_PATH => Some(Public::AssertionKeys),
-        _ => None,
-    }
-}
-
 /// What principals can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -206,120 +113,6 @@ pub const PRINCIPAL_ROUTES: [(Method, &str, Route); 7] = [
     (Method::DELETE, "/v1/leases/", Route::EndLease),
     (Method::POST, "/v1/leases/", Route::RenewLease),
 ];
-
-/// Why a request is not an ask. All of these are refusals of a stranger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// No such route.
-    #[error("no such route")]
-    NoRoute,
-    /// The route exists, with another method.
-    #[error("the method does not fit the route")]
-    Method,
-    /// The path of the secret or folder breaks its grammar.
-    #[error(transparent)]
-    Path(#[from] symbolon_core::path::PathError),
-    /// The backend's name breaks its grammar.
-    #[error("the backend's name is malformed")]
-    Backend,
-    /// A query parameter is unknown, repeated or malformed.
-    #[error("a query parameter is unknown, repeated or malformed")]
-    Query,
-    /// An alias does not have what is asked of it.
-    #[error(transparent)]
-    Alias(#[from] AliasError),
-    /// The role's name breaks its grammar.
-    #[error("the role's name is malformed")]
-    Role,
-    /// The lease's id is none.
-    #[error("the lease's id is malformed")]
-    Lease,
-    /// The body is not the JSON or the form that the route takes.
-    #[error("the body is malformed")]
-    Body,
-    /// The body is not of the media type of a form.
-    #[error("the body is no form")]
-    MediaType,
-    /// Another grant than token exchange.
-    #[error("the grant is not token exchange")]
-    Grant,
-    /// A type of token that is unknown, or does not fit.
-    #[error("the type of a token is unknown or does not fit")]
-    TokenType,
-    /// Not exactly one target, or one that cannot be.
-    #[error("the request names no target, several, or one that cannot be")]
-    Target,
-    /// A scope breaks the grammar or comes twice.
-    #[error("a scope is malformed or repeated")]
-    Scope,
-    /// The caller authenticates as a client, or names another one than it is.
-    #[error("clients do not authenticate here")]
-    Client,
-    /// A token of another issuer is to be revoked.
-    #[error("the token is not one of our own")]
-    Foreign,
-    /// A batch is empty or too large.
-    #[error("a batch has 1 to 100 asks")]
-    BatchSize,
-    /// The `Authorization` header is missing.
-    #[error("the authorization header is missing")]
-    NoCredential,
-    /// The `Authorization` header is there and is not exactly one bearer token (RFC 6750 §2.1).
-    #[error("the authorization header is not one bearer token")]
-    Credential,
-}
-
-impl AskError {
-    /// What the outside is told.
-    #[must_use]
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::NoRoute | Self::Method => Kind::NoRoute,
-            Self::Path(_)
-            | Self::Backend
-            | Self::Role
-            | Self::Lease
-            | Self::Query
-            | Self::Alias(_)
-            | Self::Body
-            | Self::MediaType
-            | Self::Grant
-            | Self::TokenType
-            | Self::Target
-            | Self::Scope
-            | Self::Client
-            | Self::Foreign
-            | Self::BatchSize => Kind::Malformed,
-            Self::NoCredential | Self::Credential => Kind::Unauthenticated,
-        }
-    }
-
-    /// The audit code.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::NoRoute => "no_route",
-            Self::Method => "method",
-            Self::Path(_) => "path",
-            Self::Backend => "backend_name",
-            Self::Role => "role_name",
-            Self::Lease => "lease_id",
-            Self::Query => "query",
-            Self::Alias(_) => "alias",
-            Self::Body => "body",
-            Self::MediaType => "media_type",
-            Self::Grant => "grant_type",
-            Self::TokenType => "token_type_urn",
-            Self::Target => "target_name",
-            Self::Scope => "scope_grammar",
-            Self::Client => "client",
-            Self::Foreign => "token_foreign",
-            Self::BatchSize => "batch_size",
-            Self::NoCredential => "no_credential",
-            Self::Credential => "credential",
-        }
-    }
-}
 
 /// Parses a request whose body has been read whole.
 ///

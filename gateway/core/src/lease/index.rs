@@ -15,7 +15,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::record::Lease;
 use super::share::Share;
-use super::state::Terms;
+use super::terms::Terms;
 use crate::clock::Timestamp;
 use crate::id::{BackendName, IssuerAlias, LeaseId, RoleName};
 use crate::principal::Identity;

@@ -39,6 +39,7 @@ mod record;
 mod share;
 mod state;
 pub mod survival;
+mod terms;
 
 #[cfg(test)]
 mod tests;
@@ -47,10 +48,8 @@ pub use order::{Order, Scope};
 pub use proof::{Evidence, Proof};
 pub use record::{Lease, Phase};
 pub use share::{OnRevoke, SHARERS_FIRST, Share};
-pub use state::{
-    Active, Cause, Confirmed, Illegal, Issued, Maker, Recovery, Reserved, Revoked, Revoking,
-    SealedHandle, Terms,
-};
+pub use state::{Active, Confirmed, Reserved, Revoked, Revoking};
+pub use terms::{Cause, Illegal, Issued, Maker, Recovery, SealedHandle, Terms};
 
 use std::time::Duration;
 

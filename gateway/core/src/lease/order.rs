@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::index::{self, Place};
-use super::state::{Cause, Terms};
+use super::terms::{Cause, Terms};
 use crate::clock::Timestamp;
 use crate::id::{BackendName, IssuerAlias, LeaseId, RoleName};
 use crate::principal::Identity;

@@ -9,9 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::proof::Proof;
 use super::share::{OnRevoke, Share};
-use super::state::{
-    Active, Cause, Illegal, Maker, Recovery, Reserved, Revoked, Revoking, SealedHandle, Terms,
-};
+use super::state::{Active, Reserved, Revoked, Revoking};
+use super::terms::{Cause, Illegal, Maker, Recovery, SealedHandle, Terms};
 use crate::clock::Timestamp;
 use crate::id::{BackendName, IssuerAlias, LeaseId, RoleName};
 use crate::principal::Identity;

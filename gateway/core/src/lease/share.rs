@@ -16,7 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::proof::Proof;
-use super::state::{Active, Cause, Illegal, Revoked, SealedHandle, Terms};
+use super::state::{Active, Revoked};
+use super::terms::{Cause, Illegal, SealedHandle, Terms};
 use crate::clock::Timestamp;
 use crate::id::{IssuerAlias, LeaseId};
 use crate::principal::Identity;
