@@ -11,7 +11,7 @@ use symbolon::time::SystemClock;
 use symbolon_core::clock::{Clock, ManualClock};
 use symbolon_tests::harness::{Answer, Gateway, Issuer, Setup, private};
 
-use super::parts::{ACCOUNT, Ministack, Moto, REGION};
+use super::parts::{ACCOUNT, Keys, Ministack, Moto, REGION};
 use crate::hostile::egress::backend_of;
 
 const READ: &[&str] =
@@ -19,17 +19,6 @@ const READ: &[&str] =
 /// Of the second version of a secret.
 const ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 const BY_PROD: &str = "credentials = { target = \"prod\" }";
-
-/// What a read answers: the status, and the code on record.
-async fn outcome(gateway: &Gateway, path: &str) -> (StatusCode, String) {
-    let answer = read(gateway, path).await;
-    let code = gateway.closing(&answer)["code"].as_str().expect("a code").to_owned();
-    (answer.status, code)
-}
-
-async fn read(gateway: &Gateway, path: &str) -> Answer {
-    gateway.get(&format!("/v1/secrets/{path}"), &gateway.token("alice")).await
-}
 
 fn text(answer: &Answer) -> &str {
     answer.json["value"].as_str().unwrap_or_else(|| panic!("{:?}", answer.json))
@@ -65,24 +54,23 @@ async fn a_role_is_given_to_the_subject_that_its_trust_names_and_to_no_other() {
         aws.store("nowhere", "secretsmanager", "credentials = { target = \"nobody\" }"),
     ];
     let gateway = gateway(blocks.concat()).await;
-    let secret = read(&gateway, "secrets/app/db").await;
+    let secret = gateway.read("secrets/app/db").await;
     assert_eq!((secret.status, text(&secret)), (StatusCode::OK, "first"), "{}", text(&secret));
-    let parameter = read(&gateway, "parameters/app/db").await;
+    let parameter = gateway.read("parameters/app/db").await;
     assert_eq!(
         (parameter.status, text(&parameter)),
         (StatusCode::OK, "sealed"),
         "{}",
         text(&parameter)
     );
-    let refused = (StatusCode::BAD_GATEWAY, "plugin_invalid_config".to_owned());
-    for backend in ["strange", "nowhere"] {
-        assert_eq!(outcome(&gateway, &format!("{backend}/app/db")).await, refused, "{backend}");
-    }
-    // What the role itself may not is refused by AWS, and not by the gateway's policy.
-    let denied = (StatusCode::BAD_GATEWAY, "plugin_permission_denied".to_owned());
-    for path in ["secrets/other/db", "unpermitted/app/db"] {
-        assert_eq!(outcome(&gateway, path).await, denied, "{path}");
-    }
+    let refused = [
+        ("strange/app/db", 502, "plugin_invalid_config"),
+        ("nowhere/app/db", 502, "plugin_invalid_config"),
+        // What the role itself may not is refused by AWS, and not by the gateway's policy.
+        ("secrets/other/db", 502, "plugin_permission_denied"),
+        ("unpermitted/app/db", 502, "plugin_permission_denied"),
+    ];
+    gateway.answers(&refused).await;
     gateway.stop().await;
 }
 
@@ -120,10 +108,10 @@ async fn versions_types_and_ways_of_not_being_there_are_told_apart() {
         ("parameters/app/db?version=1", "sealed"),
         ("open/app/plain", "open"),
     ] {
-        let answer = read(&gateway, path).await;
+        let answer = gateway.read(path).await;
         assert_eq!((answer.status, text(&answer)), (StatusCode::OK, expected), "{path}");
     }
-    let fields = read(&gateway, "fields/json").await;
+    let fields = gateway.read("fields/json").await;
     assert_eq!(fields.json["fields"], json!({ "user": "u", "port": "5432" }), "{:?}", fields.json);
     for (path, code) in [
         ("secrets/app/never", "absent"),
@@ -137,7 +125,8 @@ async fn versions_types_and_ways_of_not_being_there_are_told_apart() {
         (&format!("secrets/{arn}"), "plugin_invalid_request"),
         ("parameters/app/db:1", "plugin_invalid_request"),
     ] {
-        assert_eq!(outcome(&gateway, path).await.1, code, "{path}");
+        let answer = gateway.read(path).await;
+        assert_eq!(gateway.outcome(&answer).1, code, "{path}");
     }
     gateway.stop().await;
 }
@@ -165,10 +154,10 @@ async fn folders_are_listed_and_batches_answered_each_in_its_place() {
         ("secrets/app/?list", json!(["db", "many/"])),
         ("parameters/app/?list", json!(["db", "many/", "plain"])),
     ] {
-        let listing = read(&gateway, path).await;
+        let listing = gateway.read(path).await;
         assert_eq!(listing.json["names"], names, "{path}: {:?}", listing.json);
     }
-    let many = read(&gateway, "parameters/app/many/?list").await;
+    let many = gateway.read("parameters/app/many/?list").await;
     assert_eq!(many.json["names"].as_array().expect("names").len(), 23);
     for backend in ["secrets", "parameters"] {
         let values = batch(&gateway, backend).await;
@@ -198,10 +187,10 @@ async fn a_session_that_aws_has_forgotten_is_replaced_within_the_read() {
     let blocks =
         [aws.target("prod", "reader", "", ""), aws.store("secrets", "secretsmanager", BY_PROD)];
     let gateway = gateway(blocks.concat()).await;
-    assert_eq!(read(&gateway, "secrets/app/db").await.status, StatusCode::OK);
+    assert_eq!(gateway.read("secrets/app/db").await.status, StatusCode::OK);
     aws.restart().await;
     furnish(&aws).await;
-    let again = read(&gateway, "secrets/app/db").await;
+    let again = gateway.read("secrets/app/db").await;
     assert_eq!((again.status, text(&again)), (StatusCode::OK, "first"));
     gateway.stop().await;
 }
@@ -216,10 +205,9 @@ async fn a_signature_of_a_clock_that_is_behind_is_refused() {
         Arc::new(ManualClock::at(SystemClock::start().now().minus(Duration::from_secs(600))));
     let setup = Setup { blocks: blocks.concat(), clock: Some(clock.clone()), ..Setup::default() };
     let gateway = Gateway::start(setup).await;
-    let refused = (StatusCode::BAD_GATEWAY, "plugin_unauthenticated".to_owned());
-    assert_eq!(outcome(&gateway, "secrets/app/db").await, refused);
+    gateway.answers(&[("secrets/app/db", 502, "plugin_unauthenticated")]).await;
     clock.advance(Duration::from_secs(600));
-    assert_eq!(outcome(&gateway, "secrets/app/db").await.0, StatusCode::OK);
+    gateway.answers(&[("secrets/app/db", 200, "ok")]).await;
     gateway.stop().await;
 }
 
@@ -251,12 +239,11 @@ async fn a_role_leads_to_a_further_role_and_no_further_than_its_trust() {
         aws.store("three", "secretsmanager", &by("wrong")),
     ];
     let gateway = gateway(blocks.concat()).await;
-    let denied = (StatusCode::BAD_GATEWAY, "plugin_permission_denied".to_owned());
-    assert_eq!(outcome(&gateway, "one/app/db").await, denied, "the first role reads nothing");
-    let two = read(&gateway, "two/app/db").await;
+    // The first role reads nothing.
+    gateway.answers(&[("one/app/db", 502, "plugin_permission_denied")]).await;
+    let two = gateway.read("two/app/db").await;
     assert_eq!((two.status, text(&two)), (StatusCode::OK, "first"));
-    let refused = (StatusCode::BAD_GATEWAY, "plugin_invalid_config".to_owned());
-    assert_eq!(outcome(&gateway, "three/app/db").await, refused);
+    gateway.answers(&[("three/app/db", 502, "plugin_invalid_config")]).await;
     gateway.stop().await;
 }
 
@@ -291,12 +278,12 @@ async fn a_session_that_outlasts_what_was_permitted_opens_nothing_from_then_on()
     let clock = Arc::new(ManualClock::at(behind));
     let setup = Setup { blocks: blocks.concat(), clock: Some(clock), ..Setup::default() };
     let gateway = Gateway::start(setup).await;
-    let denied = (StatusCode::BAD_GATEWAY, "plugin_permission_denied".to_owned());
-    assert_eq!(outcome(&gateway, "over/app/db").await, denied);
-    for backend in ["open", "unlimited"] {
-        let fine = (StatusCode::OK, "ok".to_owned());
-        assert_eq!(outcome(&gateway, &format!("{backend}/app/db")).await, fine, "{backend}");
-    }
+    let expected = [
+        ("over/app/db", 502, "plugin_permission_denied"),
+        ("open/app/db", 200, "ok"),
+        ("unlimited/app/db", 200, "ok"),
+    ];
+    gateway.answers(&expected).await;
     gateway.stop().await;
 }
 
@@ -304,14 +291,14 @@ async fn a_session_that_outlasts_what_was_permitted_opens_nothing_from_then_on()
 async fn only_the_right_key_of_a_user_who_may_reads() {
     let (aws, [reader, nobody]) = Moto::start().await;
     let directory = tempfile::tempdir().expect("a directory");
-    let wrong = (reader.0.clone(), nobody.1.clone());
-    let unknown = ("AKIAUNKNOWN0000000AB".to_owned(), reader.1.clone());
+    let wrong = Keys { secret: nobody.secret.clone(), ..reader.clone() };
+    let unknown = Keys { id: "AKIAUNKNOWN0000000AB".to_owned(), ..reader.clone() };
     let mut blocks = String::new();
-    for (name, (id, secret)) in
+    for (name, keys) in
         [("right", &reader), ("wrong", &wrong), ("unknown", &unknown), ("nobody", &nobody)]
     {
-        private(&directory.path().join(format!("{name}.id")), id);
-        private(&directory.path().join(format!("{name}.key")), secret);
+        private(&directory.path().join(format!("{name}.id")), &keys.id);
+        private(&directory.path().join(format!("{name}.key")), &keys.secret);
         let keys = format!(
             "credentials = {{ sigv4 = {{ access_key_id = \"file:{name}.id\", secret_access_key = \"file:{name}.key\", \
              region = \"{REGION}\", service = \"secretsmanager\" }} }}"
@@ -320,13 +307,11 @@ async fn only_the_right_key_of_a_user_who_may_reads() {
     }
     let issuer = Issuer::new("https://idp.example.test");
     let gateway = Gateway::start_in(directory, issuer, Setup { blocks, ..Setup::default() }).await;
-    let right = read(&gateway, "right/app/db").await;
+    let right = gateway.read("right/app/db").await;
     assert_eq!((right.status, text(&right)), (StatusCode::OK, "first"));
     // In this mode it answers in XML whatever it is asked in, so the status is all there is.
-    let refused = (StatusCode::BAD_GATEWAY, "plugin_permission_denied".to_owned());
-    for name in ["wrong", "unknown", "nobody"] {
-        assert_eq!(outcome(&gateway, &format!("{name}/app/db")).await, refused, "{name}");
-    }
+    let refused = ["wrong/app/db", "unknown/app/db", "nobody/app/db"];
+    gateway.answers(&refused.map(|path| (path, 502, "plugin_permission_denied"))).await;
     gateway.stop().await;
 }
 

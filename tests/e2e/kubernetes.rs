@@ -104,7 +104,6 @@ fn list(query: &str) -> Reply {
 struct Scene {
     cluster: Arc<Cluster>,
     gateway: Gateway,
-    token: String,
     _server: Server,
 }
 
@@ -143,19 +142,7 @@ impl Scene {
         let issuer = Issuer::new("https://idp.example.test");
         let setup = Setup { blocks, ..Setup::default() };
         let gateway = Gateway::start_in(directory, issuer, setup).await;
-        let token = gateway.token("alice");
-        Self { cluster, gateway, token, _server: server }
-    }
-
-    async fn read(&self, path: &str) -> symbolon_tests::harness::Answer {
-        self.gateway.get(&format!("/v1/secrets/{path}"), &self.token).await
-    }
-
-    async fn outcome(&self, path: &str) -> (u16, String) {
-        let answer = self.read(path).await;
-        assert!(!String::from_utf8_lossy(&answer.body).contains("words about"), "{answer:?}");
-        let code = self.gateway.closing(&answer)["code"].as_str().expect("a code").to_owned();
-        (answer.status.as_u16(), code)
+        Self { cluster, gateway, _server: server }
     }
 }
 
@@ -163,14 +150,14 @@ impl Scene {
 async fn secrets_of_a_granted_namespace_are_read() {
     let scene = Scene::start().await;
     for path in ["one/db", "several/billing/db"] {
-        let read = scene.read(path).await;
+        let read = scene.gateway.read(path).await;
         assert_eq!(read.status, StatusCode::OK, "{path}: {:?}", scene.gateway.closing(&read));
         assert_eq!(read.json["fields"], json!({ "password": "s3cr3t", "user": "app" }));
         assert_eq!((&read.json["kind"], &read.json["version"]), (&json!("map"), &json!("12345")));
     }
-    let field = scene.read("one/db?field=/password").await;
+    let field = scene.gateway.read("one/db?field=/password").await;
     assert_eq!((&field.json["value"], &field.json["kind"]), (&json!("s3cr3t"), &json!("opaque")));
-    let web = scene.read("one/web").await;
+    let web = scene.gateway.read("one/web").await;
     assert_eq!(web.json["kind"], "tls", "{:?}", web.json);
     assert_eq!(web.json["fields"]["certificate"], Value::from(scene.cluster.pem.as_str()));
     assert_eq!(web.json["fields"]["private_key"], Value::from(scene.cluster.key.as_str()));
@@ -181,7 +168,7 @@ async fn secrets_of_a_granted_namespace_are_read() {
 #[tokio::test]
 async fn each_way_of_not_reading_has_its_status_and_code() {
     let scene = Scene::start().await;
-    for (path, status, code) in [
+    let refused = [
         ("one/never", 403, "absent"),
         ("one/db?version=12344", 403, "absent"),
         ("several/kube-system/db", 403, "absent"),
@@ -196,9 +183,8 @@ async fn each_way_of_not_reading_has_its_status_and_code() {
         ("one/db?field=/user/x", 403, "field_absent"),
         ("one/busy", 429, "plugin_rate_limited"),
         ("one/db", 429, "backend_paused"),
-    ] {
-        assert_eq!(scene.outcome(path).await, (status, code.to_owned()), "{path}");
-    }
+    ];
+    scene.gateway.answers(&refused).await;
     let asked = scene.cluster.asked.lock().unwrap().join(" ");
     assert!(!asked.contains("kube-system"), "what is not granted is not asked for: {asked}");
     scene.gateway.stop().await;
@@ -207,23 +193,19 @@ async fn each_way_of_not_reading_has_its_status_and_code() {
 #[tokio::test]
 async fn names_are_listed_without_values() {
     let scene = Scene::start().await;
-    let first = scene.read("one/?list").await;
-    assert_eq!(first.json["names"], json!(["db", "web"]), "{:?}", first.json);
-    let next = first.json["next"].as_str().expect("there is more");
-    let second = scene.read(&format!("one/?list&next={next}")).await;
-    assert_eq!(second.json["names"], json!(["wrapped"]), "{:?}", second.json);
-    assert!(second.json.get("next").is_none());
+    let pages = scene.gateway.pages("one/").await;
+    assert_eq!(pages, [json!(["db", "web"]), json!(["wrapped"])]);
     scene.gateway.stop().await;
 }
 
 #[tokio::test]
 async fn a_token_that_was_replaced_on_disk_is_read_again() {
     let scene = Scene::start().await;
-    assert_eq!(scene.read("one/db").await.status, StatusCode::OK);
+    assert_eq!(scene.gateway.read("one/db").await.status, StatusCode::OK);
     "second-token".clone_into(&mut scene.cluster.token.lock().unwrap());
-    let refused = (502, "plugin_unauthenticated".to_owned());
-    assert_eq!(scene.outcome("one/db").await, refused, "the file has the old one still");
+    // The file has the old one still.
+    scene.gateway.answers(&[("one/db", 502, "plugin_unauthenticated")]).await;
     private(&scene.gateway.directory.path().join("token"), "second-token\n");
-    assert_eq!(scene.read("one/db").await.status, StatusCode::OK);
+    assert_eq!(scene.gateway.read("one/db").await.status, StatusCode::OK);
     scene.gateway.stop().await;
 }

@@ -7,6 +7,7 @@ pub mod parts;
 pub mod platforms;
 pub mod postgres;
 pub mod process;
+mod reading;
 mod upstream;
 
 pub use gateway::{

@@ -15,7 +15,7 @@ use symbolon_tests::harness::{Gateway, ORIGIN};
 /// Whom an assertion must be of, and for whom.
 #[derive(Clone, Debug)]
 pub(in crate::e2e) struct Expected {
-    pub(in crate::e2e) subject: &'static str,
+    pub(in crate::e2e) subject: String,
     pub(in crate::e2e) audience: String,
 }
 
@@ -30,13 +30,42 @@ pub(in crate::e2e) enum Doubt {
     Subject,
 }
 
-/// One that knows the keys of an issuer.
-#[derive(Debug, Default)]
-pub(in crate::e2e) struct Judge {
+/// What a fake of a cloud remembers: whose keys it knows and whom it believes, what it was asked, and
+/// what it doubted.
+#[derive(Debug)]
+pub(in crate::e2e) struct Witness {
+    expected: Expected,
     keys: Mutex<Vec<Value>>,
+    asked: Mutex<Vec<String>>,
+    doubts: Mutex<Vec<Doubt>>,
 }
 
-impl Judge {
+impl Witness {
+    /// One that believes these assertions, once it knows the keys.
+    pub(in crate::e2e) fn of(expected: Expected) -> Self {
+        Self { expected, keys: Mutex::default(), asked: Mutex::default(), doubts: Mutex::default() }
+    }
+
+    /// Whom it believes.
+    pub(in crate::e2e) fn expected(&self) -> &Expected {
+        &self.expected
+    }
+
+    /// Remembers what a request was for.
+    pub(in crate::e2e) fn note(&self, what: impl Into<String>) {
+        self.asked.lock().unwrap().push(what.into());
+    }
+
+    /// The requests that were made since the last look, in order, each by what it was for.
+    pub(in crate::e2e) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+
+    /// Why assertions were not believed since the last look.
+    pub(in crate::e2e) fn doubts(&self) -> Vec<Doubt> {
+        std::mem::take(&mut self.doubts.lock().unwrap())
+    }
+
     /// Learns the keys that `gateway` publishes, by its discovery document.
     pub(in crate::e2e) async fn learn(&self, gateway: &Gateway) {
         let document = gateway.get("/assertions/.well-known/openid-configuration", "").await.json;
@@ -47,8 +76,14 @@ impl Judge {
         *self.keys.lock().unwrap() = keys.as_array().expect("keys").clone();
     }
 
-    /// What there is to doubt about an assertion.
-    pub(in crate::e2e) fn doubt(&self, assertion: &str, expected: &Expected) -> Option<Doubt> {
+    /// What there is to doubt about an assertion; it is remembered.
+    pub(in crate::e2e) fn doubt(&self, assertion: &str) -> Option<Doubt> {
+        let doubt = self.first_doubt(assertion)?;
+        self.doubts.lock().unwrap().push(doubt);
+        Some(doubt)
+    }
+
+    fn first_doubt(&self, assertion: &str) -> Option<Doubt> {
         let Some((header, claims, signed)) = self.read(assertion) else {
             return Some(Doubt::Malformed);
         };
@@ -61,8 +96,8 @@ impl Judge {
             (signed && header["alg"] == "RS256", Doubt::Signature),
             (is_now, Doubt::Time),
             (claims["iss"] == format!("{ORIGIN}/assertions"), Doubt::Issuer),
-            (claims["aud"] == expected.audience, Doubt::Audience),
-            (claims["sub"] == expected.subject, Doubt::Subject),
+            (claims["aud"] == self.expected.audience, Doubt::Audience),
+            (claims["sub"] == self.expected.subject, Doubt::Subject),
         ];
         checks.into_iter().find(|(holds, _)| !holds).map(|(_, doubt)| doubt)
     }
@@ -90,7 +125,7 @@ pub(in crate::e2e) fn assertion(gateway: &Gateway, expected: &Expected) -> Strin
     let signer = gateway.app.foundation.keyring.assertion_signer();
     let now = SystemClock::start().now();
     let statement = Statement {
-        subject: expected.subject,
+        subject: &expected.subject,
         audience: &audience,
         lifetime: AssertionLifetime::SHORTEST,
         more: MoreClaims::None,

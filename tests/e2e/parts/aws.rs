@@ -25,6 +25,27 @@ fn host(service: &str) -> String {
     format!("{service}.{REGION}.amazonaws.com")
 }
 
+/// Keys that an emulator gave: of a user, or of a session.
+#[derive(Clone, Debug)]
+pub(in crate::e2e) struct Keys {
+    pub(in crate::e2e) id: String,
+    pub(in crate::e2e) secret: String,
+    pub(in crate::e2e) token: Option<String>,
+}
+
+impl Keys {
+    /// Those in an answer of the query protocol.
+    fn read(answer: &str) -> Self {
+        let text = |tag: &str| {
+            let (_, rest) = answer.split_once(&format!("<{tag}>"))?;
+            rest.split_once('<').map(|(text, _)| text.to_owned())
+        };
+        let (id, secret) = (text("AccessKeyId"), text("SecretAccessKey"));
+        let token = text("SessionToken");
+        Self { id: id.expect("an id"), secret: secret.expect("a key"), token }
+    }
+}
+
 /// An emulator, with TLS before it.
 #[derive(Debug)]
 struct Emulator {
@@ -87,6 +108,27 @@ impl Emulator {
         let (status, said) = self.ask(service, &kind, body.to_string()).await;
         assert_eq!(status, StatusCode::OK, "{target}: {said}");
         serde_json::from_str(&said).expect("JSON")
+    }
+
+    /// A user, and keys of it.
+    async fn user(&self, name: &str) -> Keys {
+        self.query("iam", "CreateUser", &[("UserName", name)]).await;
+        Keys::read(&self.query("iam", "CreateAccessKey", &[("UserName", name)]).await)
+    }
+
+    /// A role that the account trusts, and keys of a session of it.
+    async fn session(&self, role: &str) -> Keys {
+        let trust = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "AWS": format!("arn:aws:iam::{ACCOUNT}:root") },
+            "Action": "sts:AssumeRole",
+        }] });
+        let trust = trust.to_string();
+        let made = [("RoleName", role), ("AssumeRolePolicyDocument", &trust)];
+        self.query("iam", "CreateRole", &made).await;
+        let arn = format!("arn:aws:iam::{ACCOUNT}:role/{role}");
+        let asked = [("RoleArn", arn.as_str()), ("RoleSessionName", "session")];
+        Keys::read(&self.query("sts", "AssumeRole", &asked).await)
     }
 
     async fn secret(&self, name: &str, value: &str) -> Value {
@@ -200,6 +242,26 @@ impl Ministack {
         self.0.json("ssm", "AmazonSSM.PutParameter", &body).await;
     }
 
+    /// Keys of a session of a role that is made for it.
+    pub(in crate::e2e) async fn session(&self, role: &str) -> Keys {
+        self.0.session(role).await
+    }
+
+    /// Keys of a user who is made for it.
+    pub(in crate::e2e) async fn user(&self, name: &str) -> Keys {
+        self.0.user(name).await
+    }
+
+    /// The lines of an issuer that say where the token service is.
+    pub(in crate::e2e) fn sts(&self) -> String {
+        self.0.front.found_at(&host("sts"))
+    }
+
+    /// Where it is without TLS, for a client that has no name to check.
+    pub(in crate::e2e) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.0.port)
+    }
+
     /// The block of a target for a role; `more` goes into its `config`, `lines` into the block.
     pub(in crate::e2e) fn target(&self, name: &str, role: &str, more: &str, lines: &str) -> String {
         let egress = self.0.front.egress(&format!("targets.{name}"), &host("sts"));
@@ -228,36 +290,47 @@ pub(in crate::e2e) struct Moto(Emulator);
 impl Moto {
     /// Starts one that keeps `app/db`; answers the keys of a user who may read it, and of one who
     /// may nothing.
-    pub(in crate::e2e) async fn start() -> (Self, [(String, String); 2]) {
+    pub(in crate::e2e) async fn start() -> (Self, [Keys; 2]) {
+        let moto = Self::lax().await;
+        moto.0.secret("app/db", "first").await;
+        let keys = [moto.0.user("reader").await, moto.0.user("nobody").await];
+        let rights = json!({ "Version": "2012-10-17", "Statement": [
+            { "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*" },
+        ] });
+        let rights = rights.to_string();
+        let policy = [("UserName", "reader"), ("PolicyName", "read"), ("PolicyDocument", &rights)];
+        moto.0.query("iam", "PutUserPolicy", &policy).await;
+        moto.check().await;
+        (moto, keys)
+    }
+
+    /// Starts one; answers keys of a session of a role.
+    pub(in crate::e2e) async fn with_role(role: &str) -> (Self, Keys) {
+        let moto = Self::lax().await;
+        let keys = moto.0.session(role).await;
+        moto.check().await;
+        (moto, keys)
+    }
+
+    /// One that believes everybody.
+    async fn lax() -> Self {
         let mut moto = Self(Emulator::new().await);
         let mut command = Command::new(part("SYMBOLON_MOTO"));
         command.args(["-H", "127.0.0.1", "-p", &moto.0.port.to_string()]);
         moto.0.run(&mut command, "/moto-api/").await;
-        moto.0.secret("app/db", "first").await;
-        let keys = [moto.user("reader", true).await, moto.user("nobody", false).await];
-        let request =
-            Request::post("/moto-api/reset-auth").body(Bytes::from("0")).expect("a request");
-        let answer = moto.0.web.send(request).await.expect("an answer");
-        assert_eq!(answer.status(), StatusCode::OK);
-        (moto, keys)
+        moto
     }
 
-    async fn user(&self, name: &str, may_read: bool) -> (String, String) {
-        self.0.query("iam", "CreateUser", &[("UserName", name)]).await;
-        if may_read {
-            let rights = json!({ "Version": "2012-10-17", "Statement": [
-                { "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*" },
-            ] });
-            let rights = rights.to_string();
-            let policy = [("UserName", name), ("PolicyName", "read"), ("PolicyDocument", &rights)];
-            self.0.query("iam", "PutUserPolicy", &policy).await;
-        }
-        let made = self.0.query("iam", "CreateAccessKey", &[("UserName", name)]).await;
-        let text = |tag: &str| {
-            let (_, rest) = made.split_once(&format!("<{tag}>")).expect("the key");
-            rest.split_once('<').expect("its end").0.to_owned()
-        };
-        (text("AccessKeyId"), text("SecretAccessKey"))
+    /// Has it check signatures and permissions from now on.
+    async fn check(&self) {
+        let request = Request::post("/moto-api/reset-auth").body(Bytes::from("0"));
+        let answer = self.0.web.send(request.expect("a request")).await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+
+    /// The lines of an issuer that say where the token service is.
+    pub(in crate::e2e) fn sts(&self) -> String {
+        self.0.front.found_at(&host("sts"))
     }
 
     /// The block of a backend that reads secrets; `lines` say with which credentials.

@@ -1,19 +1,26 @@
-"""Reads one secret as a workload with Microsoft's own clients would, and prints what came of it."""
+"""Reads one secret as a workload with Microsoft's own clients would, and prints what came of it.
+
+Tenant, client and token file are in the variables that azure-identity looks for; with CALLBACK the
+file is read by a function that the program gives the library.
+"""
 import json
 import os
+import pathlib
 
-from azure.identity import WorkloadIdentityCredential
+from azure.identity import ClientAssertionCredential, WorkloadIdentityCredential
 from azure.keyvault.secrets import SecretClient
 
 origin = os.environ["ORIGIN"]
-credential = WorkloadIdentityCredential(
-    tenant_id=os.environ["TENANT"],
-    client_id=os.environ["CLIENT"],
-    token_file_path=os.environ["ASSERTION"],
-    authority=origin,
-    disable_instance_discovery=True,
-    retry_total=0,
-)
+local = {"authority": origin, "disable_instance_discovery": True, "retry_total": 0}
+if "CALLBACK" in os.environ:
+    credential = ClientAssertionCredential(
+        os.environ["AZURE_TENANT_ID"],
+        os.environ["AZURE_CLIENT_ID"],
+        pathlib.Path(os.environ["AZURE_FEDERATED_TOKEN_FILE"]).read_text,
+        **local,
+    )
+else:
+    credential = WorkloadIdentityCredential(**local)
 client = SecretClient(
     vault_url=origin, credential=credential, verify_challenge_resource=False, retry_total=0
 )

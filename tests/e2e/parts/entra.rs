@@ -5,6 +5,7 @@
 //! Microsoft's own clients judge whether it is faithful (`e2e/azure.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -12,8 +13,9 @@ use http::request::Parts;
 use http::{Method, header};
 use serde_json::{Value, json};
 
-use super::assertion::{Doubt, Expected, Judge};
+use super::assertion::{Doubt, Expected, Witness};
 use super::google::is_type;
+use super::scene::Cloud;
 use super::server::{Reply, Server};
 use super::web::Identity;
 
@@ -29,32 +31,29 @@ const VERSIONS: [&str; 5] = ["7.4", "7.5", "7.6", "2025-07-01", "2026-04-01"];
 
 #[derive(Debug)]
 struct State {
-    judge: Judge,
+    witness: Witness,
     /// A certificate and its key, in PEM.
     pem: String,
     tokens: Mutex<BTreeSet<String>>,
-    asked: Mutex<Vec<String>>,
-    doubts: Mutex<Vec<Doubt>>,
 }
 
 /// The services, until dropped.
 #[derive(Debug)]
 pub(in crate::e2e) struct Entra {
-    pub(in crate::e2e) server: Server,
+    server: Server,
     state: Arc<State>,
 }
 
 impl Entra {
-    pub(in crate::e2e) async fn start() -> Self {
+    /// The services of a tenant whose application has a federated credential for this subject.
+    pub(in crate::e2e) async fn believing(subject: &str) -> Self {
         let names = [LOGIN, VAULT, "localhost", "127.0.0.1"];
         let identity = Identity::of(&names.map(str::to_owned));
         let read = |file: std::path::PathBuf| std::fs::read_to_string(file).expect("a file");
         let state = Arc::new(State {
-            judge: Judge::default(),
+            witness: Witness::of(Self::expected(subject)),
             pem: format!("{}{}", read(identity.key()), read(identity.certificate())),
             tokens: Mutex::default(),
-            asked: Mutex::default(),
-            doubts: Mutex::default(),
         });
         let asked = state.clone();
         let server = Server::start(identity, move |head, body| asked.answer(head, body)).await;
@@ -62,27 +61,27 @@ impl Entra {
     }
 
     /// The assertion that the application's federated credential names.
-    pub(in crate::e2e) fn expected() -> Expected {
-        Expected { subject: "gateway:azure", audience: "api://AzureADTokenExchange".to_owned() }
+    pub(in crate::e2e) fn expected(subject: &str) -> Expected {
+        let audience = "api://AzureADTokenExchange".to_owned();
+        Expected { subject: subject.to_owned(), audience }
     }
 
-    pub(in crate::e2e) fn judge(&self) -> &Judge {
-        &self.state.judge
+    /// The gateway's configuration: the target `azure` for this client, with these lines.
+    pub(in crate::e2e) fn target(&self, lines: &str, client: &str) -> String {
+        format!(
+            r#"
+            [targets.azure]
+            plugin = "azure"
+            {lines}
+            config = {{ tenant = "{TENANT}", client_id = "{client}" }}
+            {}
+            "#,
+            self.server.egress("targets.azure", LOGIN, "POST", &format!("/{TENANT}/")),
+        )
     }
 
-    /// The requests that were made, in order, each by what it was for.
-    pub(in crate::e2e) fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.state.asked.lock().unwrap())
-    }
-
-    /// Why assertions were not believed.
-    pub(in crate::e2e) fn doubts(&self) -> Vec<Doubt> {
-        std::mem::take(&mut self.state.doubts.lock().unwrap())
-    }
-
-    /// The gateway's configuration: the target `azure` for this audience and client, and the backends
-    /// `vault`, and `files`, which gives certificates as they are kept.
-    pub(in crate::e2e) fn blocks(&self, audience: &str, client: &str) -> String {
+    /// The backends `vault`, and `files`, which gives certificates as they are kept.
+    pub(in crate::e2e) fn backends(&self) -> String {
         let backend = |name: &str, more: &str| {
             format!(
                 r#"
@@ -96,18 +95,29 @@ impl Entra {
                 self.server.egress(&format!("backends.{name}"), VAULT, "GET", "/deletedsecrets"),
             )
         };
-        format!(
-            r#"
-            [targets.azure]
-            plugin = "azure"
-            audience = "{audience}"
-            config = {{ tenant = "{TENANT}", client_id = "{client}" }}
-            {}{}{}
-            "#,
-            self.server.egress("targets.azure", LOGIN, "POST", &format!("/{TENANT}/")),
-            backend("vault", "tell_deleted = true"),
-            backend("files", r#"certificates = "pkcs12""#),
-        )
+        let files = backend("files", r#"certificates = "pkcs12""#);
+        format!("{}{files}", backend("vault", "tell_deleted = true"))
+    }
+}
+
+impl Cloud for Entra {
+    const SCRIPT: &'static str = include_str!("azure.py");
+
+    fn witness(&self) -> &Witness {
+        &self.state.witness
+    }
+
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
+    fn environment(&self, assertion: &Path, secret: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("AZURE_TENANT_ID", TENANT.to_owned()),
+            ("AZURE_CLIENT_ID", CLIENT.to_owned()),
+            ("AZURE_FEDERATED_TOKEN_FILE", assertion.display().to_string()),
+            ("SECRET", secret.to_owned()),
+        ]
     }
 }
 
@@ -124,10 +134,6 @@ impl State {
             Method::GET if is_at(VAULT) => self.vault(head, &host, body),
             _ => self.refuse(404, "NotFound", "another place"),
         }
-    }
-
-    fn note(&self, what: impl Into<String>) {
-        self.asked.lock().unwrap().push(what.into());
     }
 
     fn login(&self, head: &Parts, body: &Bytes) -> Reply {
@@ -154,8 +160,7 @@ impl State {
         if field("scope") != "https://vault.azure.net/.default" {
             return self.refuse_login("invalid_scope", 70_011, "the scope");
         }
-        if let Some(doubt) = self.judge.doubt(field("client_assertion"), &Entra::expected()) {
-            self.doubts.lock().unwrap().push(doubt);
+        if let Some(doubt) = self.witness.doubt(field("client_assertion")) {
             let number = match doubt {
                 Doubt::Malformed => 50_027,
                 Doubt::Signature => 700_027,
@@ -166,7 +171,7 @@ impl State {
             };
             return self.refuse_login("invalid_client", number, "the assertion");
         }
-        self.note("logged in");
+        self.witness.note("logged in");
         let mut tokens = self.tokens.lock().unwrap();
         let token = format!("eyJ0eXAiOiJKV1QiLCJub.{}", tokens.len());
         tokens.insert(token.clone());
@@ -176,7 +181,7 @@ impl State {
     }
 
     fn refuse_login(&self, error: &str, number: u32, what: &str) -> Reply {
-        self.note(format!("refused: {what}"));
+        self.witness.note(format!("refused: {what}"));
         let body = json!({
             "error": error,
             "error_description": format!("AADSTS{number}: words about {what}"),
@@ -189,7 +194,7 @@ impl State {
     }
 
     fn refuse(&self, status: u16, code: &str, inner: &str) -> Reply {
-        self.note(format!("refused: {code} {inner}"));
+        self.witness.note(format!("refused: {code} {inner}"));
         let mut error = json!({ "code": code, "message": format!("words about {inner}") });
         if status == 403 {
             error["innererror"] = json!({ "code": inner });
@@ -261,14 +266,14 @@ impl State {
             }
             _ => return self.refuse(404, "SecretNotFound", "the secret"),
         };
-        self.note(format!("read {name}"));
+        self.witness.note(format!("read {name}"));
         let Value::Object(mut bundle) = bundle else { unreachable!("an object") };
         bundle.insert("id".to_owned(), json!(id));
         Reply::json(&Value::Object(bundle))
     }
 
     fn list(&self, host: &str, query: &BTreeMap<String, String>) -> Reply {
-        self.note("listed");
+        self.witness.note("listed");
         let named = |name: &str| json!({ "id": format!("https://{host}/secrets/{name}"), "attributes": {} });
         let page = match query.get("$skiptoken").map(String::as_str) {
             None => {

@@ -37,12 +37,19 @@ impl Front {
             [[{of}.egress]]
             host = "{host}"
             methods = ["POST"]
-            ca = "{ca}"
             addresses = ["127.0.0.0/8"]
-            resolve = {{ "{host}" = "127.0.0.1:{port}" }}
+            {}
             "#,
-            ca = self.identity.certificate().display(),
-            port = self.port,
+            self.found_at(host),
+        )
+    }
+
+    /// The lines that say that `host` is here.
+    pub(super) fn found_at(&self, host: &str) -> String {
+        format!(
+            "ca = \"{}\"\nresolve = {{ \"{host}\" = \"127.0.0.1:{}\" }}\n",
+            self.identity.certificate().display(),
+            self.port,
         )
     }
 

@@ -6,6 +6,7 @@
 //! Google's own clients judge whether it is faithful (`e2e/google.rs`).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
@@ -15,7 +16,8 @@ use http::request::Parts;
 use http::{Method, header};
 use serde_json::{Value, json};
 
-use super::assertion::{Doubt, Expected, Judge};
+use super::assertion::{Doubt, Expected, Witness};
+use super::scene::Cloud;
 use super::server::{Reply, Server};
 use super::web::Identity;
 
@@ -53,90 +55,112 @@ struct Given {
     is_account: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    judge: Judge,
+    witness: Witness,
     tokens: Mutex<BTreeMap<String, Given>>,
-    asked: Mutex<Vec<String>>,
-    doubts: Mutex<Vec<Doubt>>,
 }
 
 /// The services, until dropped.
 #[derive(Debug)]
 pub(in crate::e2e) struct Google {
-    pub(in crate::e2e) server: Server,
+    server: Server,
     state: Arc<State>,
 }
 
 impl Google {
-    pub(in crate::e2e) async fn start() -> Self {
+    /// The services of a project whose provider believes assertions of this subject.
+    pub(in crate::e2e) async fn believing(subject: &str) -> Self {
         let names = [STS, CREDENTIALS, SECRETS, REGIONAL, "localhost", "127.0.0.1"];
         let identity = Identity::of(&names.map(str::to_owned));
-        let state = Arc::new(State::default());
+        let witness = Witness::of(Self::expected(subject));
+        let state = Arc::new(State { witness, tokens: Mutex::default() });
         let asked = state.clone();
         let server = Server::start(identity, move |head, body| asked.answer(head, body)).await;
         Self { server, state }
     }
 
     /// The assertion that the provider believes.
-    pub(in crate::e2e) fn expected() -> Expected {
-        Expected {
-            subject: "gateway:google",
-            audience: format!("https://iam.googleapis.com/{PROVIDER}"),
-        }
+    pub(in crate::e2e) fn expected(subject: &str) -> Expected {
+        let audience = format!("https://iam.googleapis.com/{PROVIDER}");
+        Expected { subject: subject.to_owned(), audience }
     }
 
-    pub(in crate::e2e) fn judge(&self) -> &Judge {
-        &self.state.judge
+    /// The line of a target that says for whom its assertions are.
+    pub(in crate::e2e) fn audience() -> String {
+        format!("audience = \"https://iam.googleapis.com/{PROVIDER}\"")
     }
 
-    /// The requests that were made, in order, each by what it was for.
-    pub(in crate::e2e) fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.state.asked.lock().unwrap())
-    }
-
-    /// Why assertions were not believed.
-    pub(in crate::e2e) fn doubts(&self) -> Vec<Doubt> {
-        std::mem::take(&mut self.state.doubts.lock().unwrap())
-    }
-
-    /// The gateway's configuration: the target `google`, with `more` keys of its `config`.
-    pub(in crate::e2e) fn target(&self, audience: &str, more: &str) -> String {
+    /// The gateway's configuration: a target, with these lines and `more` keys of its `config`.
+    pub(in crate::e2e) fn target(&self, name: &str, lines: &str, more: &str) -> String {
+        let of = format!("targets.{name}");
         format!(
             r#"
-            [targets.google]
+            [{of}]
             plugin = "gcp"
-            audience = "{audience}"
+            {lines}
             config = {{ provider = "{PROVIDER}", {more} }}
             {}{}
             "#,
-            self.egress("targets.google", STS, "POST", "/v1/token"),
-            self.egress("targets.google", CREDENTIALS, "POST", "/v1/projects/-/serviceAccounts/"),
+            self.egress(&of, STS, "POST", "/v1/token"),
+            self.egress(&of, CREDENTIALS, "POST", "/v1/projects/-/serviceAccounts/"),
         )
     }
 
-    /// The backends `gsm`, and `regional`, whose secrets are in a region.
-    pub(in crate::e2e) fn backends(&self) -> String {
+    /// A backend that reads with tokens of `target`.
+    pub(in crate::e2e) fn backend(&self, name: &str, target: &str) -> String {
+        self.store(name, target, "", SECRETS)
+    }
+
+    /// A backend that reads secrets of a region with tokens of `target`.
+    pub(in crate::e2e) fn regional(&self, name: &str, target: &str) -> String {
+        self.store(name, target, ", location = \"europe-west3\"", REGIONAL)
+    }
+
+    fn store(&self, name: &str, target: &str, more: &str, host: &str) -> String {
         format!(
             r#"
-            [backends.gsm]
+            [backends.{name}]
             plugin = "gcp"
-            config = {{ project = "acme-prod" }}
-            credentials = {{ target = "google" }}
-            {}
-            [backends.regional]
-            plugin = "gcp"
-            config = {{ project = "acme-prod", location = "europe-west3" }}
-            credentials = {{ target = "google" }}
+            config = {{ project = "acme-prod"{more} }}
+            credentials = {{ target = "{target}" }}
             {}
             "#,
-            self.egress("backends.gsm", SECRETS, "GET", "/v1/projects/acme-prod/"),
-            self.egress("backends.regional", REGIONAL, "GET", "/v1/projects/acme-prod/"),
+            self.egress(&format!("backends.{name}"), host, "GET", "/v1/projects/acme-prod/"),
         )
     }
 
     fn egress(&self, of: &str, host: &str, method: &str, prefix: &str) -> String {
         self.server.egress(of, host, method, prefix)
+    }
+}
+
+impl Cloud for Google {
+    const SCRIPT: &'static str = include_str!("google.py");
+
+    fn witness(&self) -> &Witness {
+        &self.state.witness
+    }
+
+    fn server(&self) -> &Server {
+        &self.server
+    }
+
+    fn environment(&self, assertion: &Path, secret: &str) -> Vec<(&'static str, String)> {
+        let credential = json!({
+            "type": "external_account",
+            "audience": format!("//iam.googleapis.com/{PROVIDER}"),
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": format!("https://{STS}/v1/token"),
+            "service_account_impersonation_url":
+                format!("https://{CREDENTIALS}/v1/projects/-/serviceAccounts/{ACCOUNT}:generateAccessToken"),
+            "credential_source": { "file": assertion },
+        });
+        vec![
+            ("CREDENTIAL", credential.to_string()),
+            ("SECRET", format!("projects/acme-prod/secrets/{secret}")),
+            ("NO_GCE_CHECK", "true".to_owned()),
+        ]
     }
 }
 
@@ -160,20 +184,16 @@ impl State {
         }
     }
 
-    fn note(&self, what: impl Into<String>) {
-        self.asked.lock().unwrap().push(what.into());
-    }
-
     /// As `google.rpc` has it.
     fn refuse(&self, status: u16, code: &str, what: &str) -> Reply {
-        self.note(format!("refused: {what}"));
+        self.witness.note(format!("refused: {what}"));
         let error =
             json!({ "code": status, "message": format!("words about {what}"), "status": code });
         Reply::refusal(status, &json!({ "error": error }))
     }
 
     fn refuse_exchange(&self, error: &str, what: &str) -> Reply {
-        self.note(format!("refused: {what}"));
+        self.witness.note(format!("refused: {what}"));
         let body = json!({ "error": error, "error_description": format!("words about {what}") });
         Reply::refusal(400, &body)
     }
@@ -209,14 +229,13 @@ impl State {
         if !scopes.iter().all(|scope| [CLOUD_PLATFORM, IAM].contains(&scope.as_str())) {
             return self.refuse_exchange("invalid_scope", "the scope");
         }
-        if let Some(doubt) = self.judge.doubt(field("subject_token"), &Google::expected()) {
-            self.doubts.lock().unwrap().push(doubt);
+        if let Some(doubt) = self.witness.doubt(field("subject_token")) {
             // Whom the issuer vouches for is believed, and may still be nobody here.
             let error =
                 if doubt == Doubt::Subject { "unauthorized_client" } else { "invalid_grant" };
             return self.refuse_exchange(error, "the assertion");
         }
-        self.note("federated");
+        self.witness.note("federated");
         Reply::json(&json!({
             "access_token": self.give("ya29.d.", Given { scopes, is_account: false }),
             "issued_token_type": token_type("access_token"),
@@ -243,7 +262,7 @@ impl State {
         if !fits {
             return self.refuse(400, "INVALID_ARGUMENT", "the lifetime or the scopes");
         }
-        self.note("impersonated");
+        self.witness.note("impersonated");
         Reply::json(&json!({
             "accessToken": self.give("ya29.c.", Given { scopes, is_account: true }),
             "expireTime": "2099-01-01T00:00:00Z",
@@ -310,13 +329,13 @@ impl State {
         };
         let full = format!("projects/837509470220/secrets/{name}/versions/{number}");
         if !access {
-            self.note("described");
+            self.witness.note("described");
             return Reply::json(&json!({ "name": full, "state": state }));
         }
         if *state != "ENABLED" {
             return self.refuse(400, "FAILED_PRECONDITION", "the state");
         }
-        self.note(format!("read {name} {number}"));
+        self.witness.note(format!("read {name} {number}"));
         let payload = json!({ "data": STANDARD.encode(value), "dataCrc32c": checksum.to_string() });
         Reply::json(&json!({ "name": full, "payload": payload }))
     }
@@ -330,7 +349,7 @@ impl State {
             Some("page/2=") => 2,
             Some(_) => return self.refuse(400, "INVALID_ARGUMENT", "the page"),
         };
-        self.note("listed");
+        self.witness.note("listed");
         let names =
             STORED.iter().skip(at).take(2).map(
                 |(name, _)| json!({ "name": format!("projects/837509470220/secrets/{name}") }),
