@@ -22,4 +22,5 @@ mod root_login;
 mod rotation;
 mod sdks;
 mod sharing;
+mod signed;
 mod vault_leases;
