@@ -23,4 +23,5 @@ mod rotation;
 mod sdks;
 mod sharing;
 mod signed;
+mod story;
 mod vault_leases;
