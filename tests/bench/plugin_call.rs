@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use symbolon::time::SystemClock;
 use symbolon_core::clock::{Clock, Timestamp};
-use symbolon_core::id::{BackendName, RequestId};
+use symbolon_core::id::{BackendName, PluginName, RequestId};
 use symbolon_core::path::SecretPath;
 use symbolon_host::engine::EngineSettings;
-use symbolon_host::{BackendSpec, CallContext, Generation, Host, Limits, NoEgress};
+use symbolon_host::{BackendSpec, CallContext, Generation, Host, Limits, NoEgress, Package, Trust};
 use symbolon_tests::harness::plugins;
 use tokio::runtime;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
@@ -80,7 +80,9 @@ async fn backend(component: Vec<u8>, config: serde_json::Value) -> Generation {
     let settings = EngineSettings::default();
     let most = symbolon_host::admit::MAX_COMPONENT_BYTES;
     let host = Host::start(&settings, None, most).expect("a host");
-    let admitted = host.admit(component).await.expect("a component");
+    let trust = Trust::default().with_unsigned([PluginName::parse("static").expect("a name")]);
+    let package = Package { component, signatures: None };
+    let admitted = host.admit(package, &trust).await.expect("a component");
     let name = BackendName::parse("demo").expect("a name");
     let outbound = Box::new(NoEgress);
     let (roles, limits) = (Vec::new(), Limits::default());

@@ -11,12 +11,14 @@ use symbolon::store::{
 };
 use symbolon::time::SystemClock;
 use symbolon_core::clock::{ManualClock, Timestamp};
-use symbolon_core::id::{BackendName, RequestId};
+use symbolon_core::id::{BackendName, PluginName, RequestId};
 use symbolon_core::secret::Secret;
 use symbolon_host::egress::{Network, SystemResolver, Trust};
 use symbolon_host::engine::EngineSettings;
 use symbolon_host::sql::{LoginSource, Pool, PoolLimits, ServerSettings, Transport};
-use symbolon_host::{BackendSpec, CallContext, Generation, Host, Limits, NoEgress};
+use symbolon_host::{
+    BackendSpec, CallContext, Generation, Host, Limits, NoEgress, Package, Trust as PluginTrust,
+};
 use symbolon_tests::harness::plugins;
 use tempfile::TempDir;
 
@@ -137,8 +139,9 @@ impl Scene {
 async fn generation(name: BackendName, plugin: &str, pool: Pool) -> Generation {
     let most = symbolon_host::admit::MAX_COMPONENT_BYTES;
     let host = Host::start(&EngineSettings::default(), None, most).unwrap();
-    let component = std::fs::read(plugins().join(format!("{plugin}.wasm"))).unwrap();
-    let admitted = host.admit(component).await.unwrap();
+    let package = Package::read(&plugins().join(format!("{plugin}.wasm")), most).unwrap();
+    let trust = PluginTrust::default().with_unsigned([PluginName::parse(plugin).unwrap()]);
+    let admitted = host.admit(package, &trust).await.unwrap();
     let spec = BackendSpec {
         name,
         config: serde_json::json!({}),

@@ -50,6 +50,8 @@ pub struct Setup {
     pub network: Option<Network>,
     /// A directory of components in place of the built ones.
     pub plugins: Option<PathBuf>,
+    /// Lines of `[plugins]` in place of those that let every component there be unsigned.
+    pub trust: Option<String>,
 }
 
 /// A running gateway with one issuer, `test`.
@@ -254,6 +256,7 @@ pub fn lay_out(directory: &Path, issuer: &Issuer, setup: &Setup) -> PathBuf {
         true => setup.audit.clone(),
         false => format!("directory = \"audit\"\n{}", setup.audit),
     };
+    let components = setup.plugins.clone().unwrap_or_else(plugins);
     let text = format!(
         r#"
 [server]
@@ -278,6 +281,7 @@ socket = "admin.sock"
 
 [plugins]
 directory = "{plugins}"
+{trust}
 
 [policies]
 files = ["test.cedar"]
@@ -293,7 +297,8 @@ team = {{ claim = "/team", type = "string" }}
 {blocks}
 "#,
         server = setup.server,
-        plugins = setup.plugins.clone().unwrap_or_else(plugins).display(),
+        plugins = components.display(),
+        trust = setup.trust.clone().unwrap_or_else(|| unsigned(&components)),
         issuer = issuer.name,
         keys = issuer.inline(),
         issuer_lines = setup.issuer,
@@ -302,6 +307,17 @@ team = {{ claim = "/team", type = "string" }}
     let file = directory.join("symbolon.toml");
     std::fs::write(&file, text).expect("symbolon.toml");
     file
+}
+
+/// The line that lets every component of a directory be unsigned: as built here, each file has the
+/// name of its plugin.
+#[must_use]
+pub fn unsigned(directory: &Path) -> String {
+    let files = std::fs::read_dir(directory).map(|files| files.filter_map(Result::ok));
+    let paths = files.into_iter().flatten().map(|file| file.path());
+    let built = paths.filter(|path| path.extension().is_some_and(|end| end == "wasm"));
+    let names = built.filter_map(|path| Some(format!("{:?}", path.file_stem()?)));
+    format!("unsigned = [{}]", names.collect::<Vec<_>>().join(", "))
 }
 
 /// Writes a file that only its owner can read.

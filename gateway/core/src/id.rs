@@ -92,6 +92,8 @@ names! {
     PluginName;
     /// The name of a role of a backend that issues credentials.
     RoleName;
+    /// The name that the operator gives to a key with which plugins are signed.
+    KeyName;
 }
 
 impl RoleName {

@@ -1,14 +1,16 @@
 //! Admission: from bytes to something that may be called.
 //!
-//! In this order, each step cheaper and safer than the next: size → static parse (digest, manifest,
-//! imports, exports) → compile → link → smoke call. A refusal names the step, the reason and the
-//! fix. Signature and grants are not here: signatures are checked over the same bytes before, and
-//! grants are the operator's per backend.
+//! In this order, each step cheaper and safer than the next: size → digest → signatures → static
+//! parse (manifest, imports, exports) → compile → link → smoke call. A refusal names the step, the
+//! reason and the fix. The first four are [`Package::examine`]'s. Grants are not here: they are the
+//! operator's per backend.
 //!
 //! INVARIANT: an [`Admitted`] has passed all steps over the very bytes that its digest names; they
 //! are read once, by the caller, and nothing is fetched or opened again.
 //!
 //! The smoke call runs guest code for the first time, under limits of its own and without network.
+
+mod error;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,103 +27,12 @@ use crate::compiled::{self, CompiledCache};
 use crate::engine::{EngineError, EngineSettings, Runtime};
 use crate::fault::CallError;
 use crate::limits::Limits;
-use crate::manifest::{CONTRACT, Digest, Inspection, Interface, Manifest, SECTION};
+use crate::manifest::{Digest, Inspection, Interface, Manifest};
 use crate::outbound::NoEgress;
+use crate::signature::{Endorsement, Examined, Package, Refused, Trust};
 use crate::state::{Shared, State};
 
-/// Why a component is refused. The text is for the operator.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AdmitError {
-    /// Too large.
-    #[error("size: {bytes} bytes, and at most {max} are admitted; strip debug sections")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-        /// The cap.
-        max: usize,
-    },
-    /// A core module.
-    #[error(
-        "parse: this is a core module, not a component; encode it with `wasm-tools component new`"
-    )]
-    CoreModule,
-    /// Not a component at all.
-    #[error("parse: this is not a WebAssembly component: {0}")]
-    NotComponent(String),
-    /// Not exactly one manifest.
-    #[error(
-        "manifest: {0} custom sections `{SECTION}`, and exactly one is needed; build with the plugin SDK"
-    )]
-    Manifests(usize),
-    /// A manifest that breaks a rule.
-    #[error("manifest: {0}; correct it and build again")]
-    Manifest(String),
-    /// Built for another version of the contract.
-    #[error(
-        "contract: built for {found}, and this host speaks {CONTRACT}; build with the matching SDK or use a matching gateway"
-    )]
-    Contract {
-        /// The version it was built for.
-        found: String,
-    },
-    /// Imports what is not given.
-    #[error("imports: `{import}` is not linked: {reason}; build without it")]
-    Import {
-        /// The import.
-        import: String,
-        /// Why not.
-        reason: String,
-    },
-    /// Lacks an interface that every plugin exports.
-    #[error("exports: `{}` is missing; every plugin exports it", .0.export())]
-    Missing(Interface),
-    /// Does not compile.
-    #[error("compile: {0}")]
-    Compile(String),
-    /// Imports are there but do not fit.
-    #[error("link: {0}; its interfaces differ from contract {CONTRACT}")]
-    Link(String),
-    /// An exported interface differs from the contract.
-    #[error("types: `{}` differs from contract {CONTRACT}: {reason}; build with the matching SDK", interface.export())]
-    Types {
-        /// The interface.
-        interface: Interface,
-        /// How.
-        reason: String,
-    },
-    /// The smoke call failed.
-    #[error("smoke call: `describe` failed: {0}")]
-    Smoke(String),
-    /// `describe` says something else than the manifest.
-    #[error("smoke call: `describe` and the manifest differ in `{0}`; build both from one source")]
-    Differs(&'static str),
-}
-
-impl AdmitError {
-    pub(crate) fn manifest(reason: impl Into<String>) -> Self {
-        Self::Manifest(reason.into())
-    }
-
-    /// The audit code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::TooLarge { .. } => "plugin_too_large",
-            Self::CoreModule => "plugin_core_module",
-            Self::NotComponent(_) => "plugin_not_component",
-            Self::Manifests(_) => "plugin_manifest_count",
-            Self::Manifest(_) => "plugin_manifest",
-            Self::Contract { .. } => "plugin_contract",
-            Self::Import { .. } => "plugin_import",
-            Self::Missing(_) => "plugin_export_missing",
-            Self::Compile(_) => "plugin_compile",
-            Self::Link(_) => "plugin_link",
-            Self::Types { .. } => "plugin_types",
-            Self::Smoke(_) => "plugin_smoke",
-            Self::Differs(_) => "plugin_describe_differs",
-        }
-    }
-}
+pub use self::error::AdmitError;
 
 /// Why there is no host.
 #[derive(Debug, thiserror::Error)]
@@ -183,23 +94,39 @@ impl Host {
         &self.runtime
     }
 
-    /// Admits a component, or says which step refuses it. Compiling takes from tens of
-    /// milliseconds (Rust) to tens of seconds (Python), on a thread for blocking work. If the
-    /// caller goes away, compilation ends in the background and its result stays in the cache.
+    /// Admits a component, or says which step refuses it.
     ///
     /// # Errors
     /// [`AdmitError`] names the step, the reason and the fix.
-    pub async fn admit(&self, bytes: Vec<u8>) -> Result<Admitted, AdmitError> {
-        let inspection = Inspection::of(&bytes, self.max_bytes)?;
+    pub async fn admit(&self, package: Package, trust: &Trust) -> Result<Admitted, AdmitError> {
+        self.load(self.examine(package, trust).map_err(|refused| refused.error)?).await
+    }
+
+    /// The steps of admission that run nothing: size, digest, signatures, static parse.
+    ///
+    /// # Errors
+    /// [`Refused`] with the step that refuses.
+    pub fn examine(&self, package: Package, trust: &Trust) -> Result<Examined, Refused> {
+        package.examine(trust, self.max_bytes)
+    }
+
+    /// The other steps: compile, link, smoke call. Compiling takes from tens of milliseconds (Rust)
+    /// to tens of seconds (Python), on a thread for blocking work. If the caller goes away,
+    /// compilation ends in the background and its result stays in the cache.
+    ///
+    /// # Errors
+    /// [`AdmitError`] names the step, the reason and the fix.
+    pub async fn load(&self, examined: Examined) -> Result<Admitted, AdmitError> {
+        let (bytes, inspection, endorsement) = examined.into_parts();
         let component = self.compile(inspection.digest, bytes).await?;
         let link = |error: wasmtime::Error| AdmitError::Link(plain(&error));
         let pre = self.linker.instantiate_pre(&component).map_err(link)?;
         component.initialize_copy_on_write_image().map_err(|e| AdmitError::Compile(plain(&e)))?;
         let exports = Exports::of(&pre);
         let runtime = Arc::clone(&self.runtime);
-        let admitted = Admitted { inspection, pre, exports, runtime };
-        self.smoke_call(&admitted).await?;
-        Ok(admitted)
+        let loaded = Arc::new(Loaded { inspection, pre, exports, runtime });
+        self.smoke_call(&loaded).await?;
+        Ok(Admitted { loaded, endorsement })
     }
 
     async fn compile(&self, digest: Digest, bytes: Vec<u8>) -> Result<Component, AdmitError> {
@@ -216,7 +143,7 @@ impl Host {
 
     /// Instantiates once, holds the types of every exported interface against the contract, and
     /// `describe` against the manifest.
-    async fn smoke_call(&self, admitted: &Admitted) -> Result<(), AdmitError> {
+    async fn smoke_call(&self, loaded: &Loaded) -> Result<(), AdmitError> {
         let context = CallContext {
             request_id: RequestId::new(Timestamp::from_millis(0), 0),
             deadline: Duration::MAX,
@@ -224,14 +151,14 @@ impl Host {
         let until = Instant::now() + self.smoke.limits.wall;
         let state = State::new(Arc::clone(&self.smoke), context, until, &[]);
         let mut store = call::store(&self.runtime, &self.smoke.limits, state);
-        let smoke = self.describe(admitted, &mut store);
+        let smoke = self.describe(loaded, &mut store);
         let said = match tokio::time::timeout_at(until, smoke).await {
             Ok(described) => described?,
             Err(_) => {
                 return Err(AdmitError::Smoke(CallError::Timeout { reached: false }.to_string()));
             }
         };
-        match admitted.manifest().difference(&said) {
+        match loaded.inspection.manifest.difference(&said) {
             Some(field) => Err(AdmitError::Differs(field)),
             None => Ok(()),
         }
@@ -239,17 +166,17 @@ impl Host {
 
     async fn describe(
         &self,
-        admitted: &Admitted,
+        loaded: &Loaded,
         store: &mut wasmtime::Store<State>,
     ) -> Result<Descriptor, AdmitError> {
         let smoke =
             |error: wasmtime::Error| AdmitError::Smoke(call::stopped(&error, false).to_string());
-        let instance = admitted.pre.instantiate_async(&mut *store).await.map_err(smoke)?;
-        for interface in admitted.inspection.interfaces.iter().copied() {
-            bindings::typecheck(interface, &admitted.pre, store, &instance)
+        let instance = loaded.pre.instantiate_async(&mut *store).await.map_err(smoke)?;
+        for interface in loaded.inspection.interfaces.iter().copied() {
+            bindings::typecheck(interface, &loaded.pre, store, &instance)
                 .map_err(|error| AdmitError::Types { interface, reason: plain(&error) })?;
         }
-        let component = admitted.pre.component();
+        let component = loaded.pre.component();
         let describe = component
             .get_export_index(None, Interface::Describe.export())
             .and_then(|instance| component.get_export_index(Some(&instance), "describe"))
@@ -272,8 +199,15 @@ impl fmt::Debug for Host {
     }
 }
 
-/// A component that passed admission.
+/// A component that passed admission. Clones share the compiled code.
+#[derive(Clone)]
 pub struct Admitted {
+    loaded: Arc<Loaded>,
+    endorsement: Endorsement,
+}
+
+/// Compiled, linked and called once.
+struct Loaded {
     inspection: Inspection,
     pre: InstancePre<State>,
     exports: Exports,
@@ -284,30 +218,48 @@ impl Admitted {
     /// What is known of it.
     #[must_use]
     pub fn inspection(&self) -> &Inspection {
-        &self.inspection
+        &self.loaded.inspection
     }
 
     /// Its manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
-        &self.inspection.manifest
+        &self.loaded.inspection.manifest
+    }
+
+    /// Who vouches for it.
+    #[must_use]
+    pub const fn endorsement(&self) -> &Endorsement {
+        &self.endorsement
+    }
+
+    /// The same code, examined anew: after the operator has changed whom to trust, say, nothing
+    /// needs to be compiled again. None if `examined` is another component.
+    #[must_use]
+    pub fn endorsed_by(&self, examined: &Examined) -> Option<Self> {
+        let same = examined.inspection().digest == self.loaded.inspection.digest;
+        let endorsement = examined.endorsement().clone();
+        same.then(|| Self { loaded: Arc::clone(&self.loaded), endorsement })
     }
 
     pub(crate) fn pre(&self) -> &InstancePre<State> {
-        &self.pre
+        &self.loaded.pre
     }
 
     pub(crate) fn exports(&self) -> &Exports {
-        &self.exports
+        &self.loaded.exports
     }
 
     pub(crate) fn runtime(&self) -> &Arc<Runtime> {
-        &self.runtime
+        &self.loaded.runtime
     }
 }
 
 impl fmt::Debug for Admitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admitted").field("inspection", &self.inspection).finish_non_exhaustive()
+        f.debug_struct("Admitted")
+            .field("inspection", self.inspection())
+            .field("endorsement", &self.endorsement)
+            .finish_non_exhaustive()
     }
 }

@@ -25,6 +25,7 @@ use crate::manifest::{Digest, Interface, Manifest};
 use crate::outbound::Outbound;
 use crate::pace::Pace;
 use crate::places::Places;
+use crate::signature::Endorsement;
 use crate::sql::{IssuedLogins, Pool};
 use crate::state::Shared;
 
@@ -50,6 +51,7 @@ pub struct Generation {
     manifest: Arc<Manifest>,
     interfaces: Vec<Interface>,
     digest: Digest,
+    endorsement: Endorsement,
     caller: Caller,
     issued: Option<Issued>,
 }
@@ -89,6 +91,7 @@ impl Generation {
             manifest: Arc::new(inspection.manifest.clone()),
             interfaces: inspection.interfaces.clone(),
             digest: inspection.digest,
+            endorsement: plugin.endorsement().clone(),
             caller,
             issued: None,
         }
@@ -119,6 +122,12 @@ impl Generation {
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Who vouches for the component.
+    #[must_use]
+    pub const fn endorsement(&self) -> &Endorsement {
+        &self.endorsement
     }
 
     /// Whether the plugin exports `interface`.

@@ -27,12 +27,14 @@ mod operations;
 pub mod outbound;
 mod pace;
 mod places;
+pub mod signature;
 pub mod sql;
 mod state;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod version;
 
 pub use admit::{AdmitError, Admitted, Host, HostError};
 pub use breaker::{Breaker, BreakerState, Health, Pass};
@@ -44,3 +46,4 @@ pub use limits::{Limits, Rate};
 pub use manifest::{Digest, Inspection, Manifest};
 pub use operations::{MAX_BATCH, Selector};
 pub use outbound::{Line, NoEgress, Outbound, Upstream};
+pub use signature::{Endorsement, Examined, Package, Refused, Trust};

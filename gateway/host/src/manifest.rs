@@ -44,6 +44,15 @@ impl Digest {
         Self(digest)
     }
 
+    /// Reads what [`Digest`] displays: `sha256:` and 64 hexadecimal digits in lower case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = text.strip_prefix("sha256:")?;
+        let mut digest = [0; 32];
+        hex::decode_to_slice(hex, &mut digest).ok()?;
+        Some(Self(digest)).filter(|digest| digest.hex() == hex)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

@@ -7,7 +7,7 @@ use symbolon_core::error::Kind;
 
 use crate::answer::Value;
 use crate::fault::{AnswerFault, FaultKind, Trap};
-use crate::testing::{GOOD, Guest, MANIFEST, Scene, context, host, path};
+use crate::testing::{GOOD, Guest, MANIFEST, Scene, admit, context, host, path};
 use crate::{AdmitError, BreakerState, CallError, Limits, Operation};
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn admission_names_the_step_that_refuses() {
         ),
     ];
     for (at, (guest, code)) in cases.into_iter().enumerate() {
-        let refused = host().admit(guest.component()).await.unwrap_err();
+        let refused = admit(&host(), guest.component()).await.unwrap_err();
         assert_eq!(refused.code(), code, "case {at}: {refused}");
     }
 }
@@ -191,19 +191,19 @@ async fn admission_names_the_step_that_refuses() {
 #[tokio::test]
 async fn what_is_no_component_or_wants_too_much_is_refused_unread() {
     let host = host();
-    assert_eq!(host.admit(Guest::default().core()).await.unwrap_err(), AdmitError::CoreModule);
-    let refused = host.admit(b"not wasm".to_vec()).await.unwrap_err();
+    assert_eq!(admit(&host, Guest::default().core()).await.unwrap_err(), AdmitError::CoreModule);
+    let refused = admit(&host, b"not wasm".to_vec()).await.unwrap_err();
     assert_eq!(refused.code(), "plugin_not_component");
 
     let imports = r#"(component (import "wasi:keyvalue/store@0.2.0" (instance)))"#;
     let mut component = wat::parse_str(imports).unwrap();
     crate::testing::append_section(&mut component, MANIFEST.as_bytes());
-    let refused = host.admit(component).await.unwrap_err();
+    let refused = admit(&host, component).await.unwrap_err();
     assert!(matches!(&refused, AdmitError::Import { import, .. } if import.contains("keyvalue")));
 
     let mut empty = wat::parse_str("(component)").unwrap();
     crate::testing::append_section(&mut empty, MANIFEST.as_bytes());
-    assert_eq!(host.admit(empty).await.unwrap_err().code(), "plugin_export_missing");
+    assert_eq!(admit(&host, empty).await.unwrap_err().code(), "plugin_export_missing");
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn an_interface_that_differs_from_the_contract_is_refused_at_admission() {
         (export "symbolon:plugin/check@0.1.0" (instance $check)))"#;
     let mut component = wat::parse_str(text).unwrap();
     crate::testing::append_section(&mut component, MANIFEST.as_bytes());
-    let refused = host().admit(component).await.unwrap_err();
+    let refused = admit(&host(), component).await.unwrap_err();
     assert_eq!(refused.code(), "plugin_types", "{refused}");
 }
 
@@ -281,7 +281,7 @@ async fn calls_far_beyond_the_rate_are_refused_at_once() {
 
 #[tokio::test]
 async fn good_guests_import_no_more_than_types() {
-    let admitted = host().admit(Guest::read(GOOD).component()).await.unwrap();
+    let admitted = admit(&host(), Guest::read(GOOD).component()).await.unwrap();
     assert_eq!(admitted.inspection().imports, ["symbolon:plugin/types@0.1.0"]);
     let shown = serde_json::to_value(admitted.inspection()).unwrap();
     assert!(shown["digest"].as_str().unwrap().starts_with("sha256:"));

@@ -248,6 +248,7 @@ log_format = "text"
 
 [plugins]
 directory = "{plugins}"
+unsigned = ["static"]
 
 [policies]
 files = ["dev.cedar"]

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use symbolon_core::audit::{AdminEvent, AuditKey, Outcome};
 use symbolon_core::barrier::{Locked, Scope};
 use symbolon_core::error::Kind;
+use symbolon_core::id::KeyName;
 use symbolon_core::policy::{AdminPermit, Administrator, Denial};
-use symbolon_host::Entry;
+use symbolon_host::{Endorsement, Entry};
 
 use super::{App, StartError};
 use crate::admin::{Answer, Operation, OperationError, Operator, Whom};
@@ -124,6 +125,11 @@ impl App {
                     "name": known.map(|inspection| inspection.manifest.name.as_str()),
                     "version": known.map(|inspection| &inspection.manifest.version),
                     "digest": known.map(|inspection| inspection.digest.to_string()),
+                    "signed_by": component
+                        .admitted
+                        .as_ref()
+                        .and_then(|admitted| admitted.as_ref().ok())
+                        .map(|admitted| signers(admitted.endorsement())),
                     "state": match &component.admitted {
                         Some(Ok(_)) => "in use",
                         Some(Err(_)) => "refused",
@@ -144,6 +150,7 @@ impl App {
                     "plugin": generation.plugin().as_str(),
                     "version": generation.manifest().version,
                     "digest": generation.digest().to_string(),
+                    "signed_by": signers(generation.endorsement()),
                     "breaker": format!("{:?}", generation.breaker()),
                 }),
                 Entry::Degraded { reason } => {
@@ -322,4 +329,8 @@ fn locked(whom: &Whom) -> Result<Locked, OperationError> {
             Err(OperationError { kind: Kind::Malformed, code: "malformed", detail })
         }
     }
+}
+
+fn signers(endorsement: &Endorsement) -> Vec<&str> {
+    endorsement.keys().map(KeyName::as_str).collect()
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
-use symbolon_host::{Admitted, Digest, Host, Inspection};
+use symbolon_host::{Admitted, Digest, Examined, Host, Inspection, Package, Trust};
 
 use crate::config::PluginRef;
 
@@ -20,7 +20,7 @@ pub struct Component {
     pub path: PathBuf,
     /// The admitted component, or why it is refused; none if no backend names it.
     pub admitted: Option<Result<Arc<Admitted>, String>>,
-    /// What is known of it without running it; none if it does not even parse.
+    /// What is known of it without running it; none if it was refused before it was parsed.
     pub inspection: Option<Inspection>,
 }
 
@@ -29,29 +29,32 @@ pub struct Component {
 pub struct Plugins(Vec<Component>);
 
 impl Plugins {
-    /// Reads every `*.wasm` of `directory` and admits those that `wanted` names. A directory that
-    /// cannot be read is an empty one, and said in the log: its backends are degraded.
+    /// Reads every `*.wasm` of `directory` with its signatures, and admits those that `wanted`
+    /// names. A directory that cannot be read is an empty one, and said in the log: its backends
+    /// are degraded.
     pub async fn load(
-        directory: &Path,
+        (directory, trust): (&Path, &Trust),
         wanted: &[&PluginRef],
         host: &Host,
         admissions: &Admissions,
     ) -> Self {
         let mut components = Vec::new();
         for path in files(directory) {
-            let component = match read(&path) {
-                Ok((inspection, bytes)) => {
+            let component = match examine(&path, trust, host) {
+                Ok(examined) => {
+                    let inspection = examined.inspection().clone();
                     let is_wanted = wanted.iter().any(|plugin| names(plugin, &inspection));
                     let admitted = if is_wanted {
-                        Some(Box::pin(admissions.admit(host, inspection.digest, bytes)).await)
+                        Some(Box::pin(admissions.admit(host, examined)).await)
                     } else {
                         None
                     };
                     Component { path, admitted, inspection: Some(inspection) }
                 }
-                Err(reason) => {
+                Err((reason, inspection)) => {
                     tracing::error!(file = %path.display(), reason, "the component is refused");
-                    Component { path, admitted: Some(Err(reason)), inspection: None }
+                    let inspection = inspection.map(|known| *known);
+                    Component { path, admitted: Some(Err(reason)), inspection }
                 }
             };
             components.push(component);
@@ -80,8 +83,9 @@ impl Plugins {
                 one.admitted.clone().unwrap_or_else(|| Err(format!("`{name}` was not admitted")))
             }
             (None, _) => Err(format!(
-                "no component in the plugin directory is `{name}`{}; see `symbolon plugin ls`",
-                wanted_text(plugin)
+                "no component in the plugin directory is `{name}`{}{}; see `symbolon plugin ls`",
+                wanted_text(plugin),
+                self.refused_text(plugin)
             )),
             (Some(_), Some(_)) => {
                 Err(format!("several components are `{name}`; name one by `version` or `digest`"))
@@ -90,18 +94,29 @@ impl Plugins {
     }
 }
 
-impl Admissions {
-    async fn admit(
-        &self,
-        host: &Host,
-        digest: Digest,
-        bytes: Vec<u8>,
-    ) -> Result<Arc<Admitted>, String> {
-        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(admitted) = known().get(&digest) {
-            return Ok(admitted.clone());
+impl Plugins {
+    /// Why the file that has the plugin's name was refused before anybody could see whose it is.
+    fn refused_text(&self, plugin: &PluginRef) -> String {
+        let is_it = |component: &&Component| {
+            let stem = component.path.file_stem().and_then(|stem| stem.to_str());
+            component.inspection.is_none() && stem == Some(plugin.name.as_str())
+        };
+        let found = self.0.iter().find(is_it).and_then(|component| component.admitted.as_ref());
+        match found {
+            Some(Err(reason)) => format!(" (`{}.wasm` is refused: {reason})", plugin.name),
+            Some(Ok(_)) | None => String::new(),
         }
-        match Box::pin(host.admit(bytes)).await {
+    }
+}
+
+impl Admissions {
+    async fn admit(&self, host: &Host, examined: Examined) -> Result<Arc<Admitted>, String> {
+        let digest = examined.inspection().digest;
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(admitted) = known().get(&digest).and_then(|a| a.endorsed_by(&examined)) {
+            return Ok(Arc::new(admitted));
+        }
+        match Box::pin(host.load(examined)).await {
             Ok(admitted) => {
                 let admitted = Arc::new(admitted);
                 known().insert(digest, admitted.clone());
@@ -141,8 +156,11 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn read(path: &Path) -> Result<(Inspection, Vec<u8>), String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    let inspection = Inspection::of(&bytes, MAX_COMPONENT_BYTES).map_err(|e| e.to_string())?;
-    Ok((inspection, bytes))
+fn examine(
+    path: &Path,
+    trust: &Trust,
+    host: &Host,
+) -> Result<Examined, (String, Option<Box<Inspection>>)> {
+    let package = Package::read(path, MAX_COMPONENT_BYTES).map_err(|e| (e.to_string(), None))?;
+    host.examine(package, trust).map_err(|refused| (refused.error.to_string(), refused.inspection))
 }

@@ -152,7 +152,8 @@ async fn plugins(config: &Config, foundation: &Foundation, admissions: &Admissio
     let backends = config.backends.values().map(|backend| &backend.plugin);
     let targets = config.targets.values().map(|target| &target.plugin);
     let wanted: Vec<_> = backends.chain(targets).collect();
-    Plugins::load(&config.plugins.directory, &wanted, &foundation.host, admissions).await
+    let of = (config.plugins.directory.as_path(), &config.plugins.trust);
+    Plugins::load(of, &wanted, &foundation.host, admissions).await
 }
 
 /// Where the gateway's issuers are, by the configuration.

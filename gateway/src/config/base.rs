@@ -110,6 +110,8 @@ pub struct Plugins {
     pub directory: PathBuf,
     /// Directory of compiled components; not kept if `None`.
     pub cache: Option<PathBuf>,
+    /// Whose signatures count, and what may be unsigned.
+    pub trust: symbolon_host::Trust,
 }
 
 impl Store {
@@ -225,6 +227,7 @@ impl Plugins {
         Some(Self {
             directory: block.or("directory", directory, parse::path),
             cache: block.optional("cache", parse::path),
+            trust: super::signatures::read(block),
         })
     }
 }

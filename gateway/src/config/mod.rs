@@ -28,6 +28,7 @@ mod parse;
 mod policies;
 mod secret;
 mod server;
+mod signatures;
 mod spelling;
 mod url;
 

@@ -565,3 +565,58 @@ fn deep_nesting_is_refused_and_does_not_overflow() {
     let deep = format!("x = {}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(parse(&deep).is_err());
 }
+
+const ED25519: &str = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+const OTHER: &str = "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+
+#[test]
+fn nothing_is_trusted_that_is_not_named() {
+    let trust = with("").unwrap().plugins.trust;
+    assert_eq!(trust, symbolon_host::Trust::default());
+    let named = with("[plugins]\nunsigned = [\"static\"]").unwrap().plugins.trust;
+    let may = |name: &str| named.may_be_unsigned(&name.parse().unwrap());
+    assert!(may("static") && !may("stati") && !may("static-2"));
+}
+
+#[test]
+fn keys_of_plugins_and_what_is_demanded_of_them_must_make_sense() {
+    let one = format!("[plugins.keys.one]\npublic_key = \"{ED25519}\"\n");
+    let two = format!("{one}[plugins.keys.two]\npublic_key = \"{OTHER}\"\n");
+    let policy = |lines: &str| format!("{two}[plugins.signatures]\n{lines}\n");
+    for good in [
+        one.clone(),
+        format!("{one}plugins = [\"vault\", \"aws\"]\n"),
+        policy("all_of = [\"one\", \"two\"]"),
+        policy("any_of = { minimum = 1, keys = [\"one\", \"two\"] }"),
+        policy("all_of = [\"one\"]\nany_of = { minimum = 1, keys = [\"two\"] }"),
+    ] {
+        assert!(with(&good).is_ok(), "{good}");
+    }
+    for (bad, key, word) in [
+        ("[plugins]\nunsigned = [\"*\"]".to_owned(), "plugins.unsigned[0]", "name"),
+        ("[plugins.keys.one]\n".to_owned(), "plugins.keys.one.public_key", "missing"),
+        (
+            "[plugins.keys.one]\npublic_key = \"file:key\"".to_owned(),
+            "plugins.keys.one.public_key",
+            "base64",
+        ),
+        (format!("{one}plugins = []"), "plugins.keys.one.plugins", "names no plugin"),
+        (format!("{one}plugins = [\"*\"]"), "plugins.keys.one.plugins[0]", "name"),
+        (two.clone(), "plugins.keys", "all_of"),
+        (two.replace(OTHER, ED25519), "plugins.keys.two", "same public key as `one`"),
+        (policy(""), "plugins.signatures", "needed"),
+        (policy("all_of = [\"three\"]"), "plugins.signatures", "no key `three`"),
+        (policy("all_of = [\"one\", \"one\"]"), "plugins.signatures.all_of", "twice"),
+        (policy("any_of = { minimum = 3, keys = [\"one\", \"two\"] }"), "plugins.signatures", "2"),
+        (
+            policy("any_of = { minimum = 0, keys = [\"one\"] }"),
+            "plugins.signatures.any_of.minimum",
+            "from 1",
+        ),
+        (policy("any_of = { minimum = 1 }"), "plugins.signatures.any_of.keys", "missing"),
+    ] {
+        let said = complaints(&bad);
+        let expected = |said: &String| said.starts_with(&format!("{key}: ")) && said.contains(word);
+        assert!(said.iter().any(expected), "{bad}\n{said:#?}");
+    }
+}

@@ -9,6 +9,7 @@ use wasmparser::{Encoding, Parser, Payload};
 use super::{CONTRACT, EgressWanted, Interface, MAX_MANIFEST_BYTES, Manifest, Recovery, SECTION};
 use crate::admit::AdmitError;
 use crate::facade;
+use crate::version;
 
 /// Most imports and exports of a component; a plugin has dozens.
 const MAX_NAMES: usize = 1000;
@@ -133,7 +134,7 @@ pub(super) fn manifest(sections: &[Vec<u8>]) -> Result<Manifest, AdmitError> {
 fn check(raw: Raw) -> Result<Manifest, AdmitError> {
     let name = PluginName::parse(&raw.name).map_err(|e| AdmitError::manifest(e.to_string()))?;
     let rules = [
-        (is_semver(&raw.version), "`version` is not a semantic version such as 1.2.3"),
+        (version::is_version(&raw.version), "`version` is not a semantic version such as 1.2.3"),
         (is_line(&raw.summary, 200), "`summary` is not one line of 1 to 200 bytes"),
         (raw.config_schema.is_object(), "`config_schema` is not a JSON object"),
         (raw.egress.len() <= 32, "`egress` has more than 32 entries"),
@@ -191,20 +192,4 @@ fn is_host(name: &str) -> bool {
     (1..=253).contains(&name.len())
         && last_are_plain
         && name.split('.').all(|label| plain(label) || key(label))
-}
-
-/// Semver 2.0.0, without the finer points of pre-release ordering, which nothing here needs.
-fn is_semver(text: &str) -> bool {
-    let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let number = |n: &str| {
-        (1..=9).contains(&n.len())
-            && n.bytes().all(|b| b.is_ascii_digit())
-            && (n.len() == 1 || !n.starts_with('0'))
-    };
-    let (rest, build) = text.split_once('+').map_or((text, None), |(a, b)| (a, Some(b)));
-    let (core, pre) = rest.split_once('-').map_or((rest, None), |(a, b)| (a, Some(b)));
-    text.len() <= 64
-        && core.split('.').count() == 3
-        && core.split('.').all(number)
-        && [build, pre].into_iter().flatten().all(|part| part.split('.').all(word))
 }

@@ -1,0 +1,131 @@
+//! A component as it comes: bytes, and the file of those who signed them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::file::MAX_SIGNATURE_FILE_BYTES;
+use super::trust::{Endorsement, Trust, Verdict};
+use crate::admit::AdmitError;
+use crate::manifest::{Digest, Inspection};
+
+/// What is read from a disk or a socket. Nothing of it is believed.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// The component.
+    pub component: Vec<u8>,
+    /// The signature file, if there is one.
+    pub signatures: Option<Vec<u8>>,
+}
+
+impl Package {
+    /// Reads `component` and the signature file beside it. Of each no more is read than shows that
+    /// it is too large.
+    ///
+    /// # Errors
+    /// If one of them cannot be read; that there is no signature file is no error.
+    pub fn read(component: &Path, max_bytes: usize) -> io::Result<Self> {
+        let signatures = match read(&Self::signature_file(component), MAX_SIGNATURE_FILE_BYTES) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { component: read(component, max_bytes)?, signatures })
+    }
+
+    /// Where the signatures of the component at `path` are: `X.wasm.sig` beside `X.wasm`.
+    #[must_use]
+    pub fn signature_file(path: &Path) -> PathBuf {
+        let mut file = path.as_os_str().to_owned();
+        file.push(".sig");
+        file.into()
+    }
+
+    /// The first steps of admission: size, digest, signatures, static parse.
+    ///
+    /// # Errors
+    /// [`Refused`] with the step that refuses.
+    pub fn examine(self, trust: &Trust, max_bytes: usize) -> Result<Examined, Refused> {
+        let Self { component, signatures } = self;
+        if component.len() > max_bytes {
+            return Err(AdmitError::TooLarge { bytes: component.len(), max: max_bytes }.into());
+        }
+        let verdict = trust.judge(Digest::of(&component), signatures.as_deref())?;
+        let inspection = Inspection::of(&component, max_bytes)?;
+        match endorsement(verdict, trust, &inspection) {
+            Ok(endorsement) => Ok(Examined { component, inspection, endorsement }),
+            Err(error) => Err(Refused { error, inspection: Some(Box::new(inspection)) }),
+        }
+    }
+}
+
+fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
+    let most = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What was claimed must be what the component says of itself.
+fn endorsement(
+    verdict: Verdict,
+    trust: &Trust,
+    inspection: &Inspection,
+) -> Result<Endorsement, AdmitError> {
+    let manifest = &inspection.manifest;
+    let (claim, endorsement) = match verdict {
+        Verdict::Signed(claim, keys) => (claim, Endorsement::Signed(keys)),
+        Verdict::Waived(claim) => (claim, Endorsement::Unsigned),
+        Verdict::Bare if trust.may_be_unsigned(&manifest.name) => return Ok(Endorsement::Unsigned),
+        Verdict::Bare => return Err(AdmitError::Unsigned(manifest.name.clone())),
+    };
+    if claim.name != manifest.name {
+        Err(AdmitError::SignedAs("name"))
+    } else if claim.version != manifest.version {
+        Err(AdmitError::SignedAs("version"))
+    } else {
+        Ok(endorsement)
+    }
+}
+
+/// A component whose signatures and form were found good: the proof that compiling needs.
+#[derive(Debug)]
+pub struct Examined {
+    component: Vec<u8>,
+    inspection: Inspection,
+    endorsement: Endorsement,
+}
+
+impl Examined {
+    /// What is known of it.
+    #[must_use]
+    pub const fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
+    /// Who vouches for it.
+    #[must_use]
+    pub const fn endorsement(&self) -> &Endorsement {
+        &self.endorsement
+    }
+
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Inspection, Endorsement) {
+        (self.component, self.inspection, self.endorsement)
+    }
+}
+
+/// A component that was refused, and what is known of it all the same.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{error}")]
+pub struct Refused {
+    /// Why.
+    pub error: AdmitError,
+    /// What it says of itself, for the operator, where it was parsed.
+    pub inspection: Option<Box<Inspection>>,
+}
+
+impl From<AdmitError> for Refused {
+    fn from(error: AdmitError) -> Self {
+        Self { error, inspection: None }
+    }
+}
