@@ -30,6 +30,20 @@ print(json.dumps({"method": "POST", "url": f"https://{host}/", "body": body,
                   "headers": dict(request.headers)}))
 "#;
 
+/// What a machine is given by its metadata service, which answers nobody without a session token.
+const MACHINE: &str = r#"
+import json, os, urllib.error, urllib.request
+from botocore.utils import InstanceMetadataFetcher
+service = os.environ["SERVICE"]
+try:
+    status = urllib.request.urlopen(service + "latest/meta-data/iam/security-credentials/").status
+except urllib.error.HTTPError as refused:
+    status = refused.code
+keys = InstanceMetadataFetcher(base_url=service).retrieve_iam_role_credentials()
+print(json.dumps({"without_token": status,
+                  "keys": [keys["access_key"], keys["secret_key"], keys["token"]]}))
+"#;
+
 /// Roles named `worker` read; nobody else does.
 const POLICY: &str = r#"
 @id("workers")
@@ -116,5 +130,23 @@ async fn moto_judges_what_botocore_signed() {
     let (aws, role) = Moto::with_role("worker").await;
     let gateway = before(&aws.sts()).await;
     is_judged(&gateway, &role).await;
+    gateway.stop().await;
+}
+
+/// The emulator's token service does not know the keys that its metadata service gives: what can be
+/// shown is how a workload comes by them, and that the gateway believes the token service alone.
+#[tokio::test]
+async fn keys_of_a_machine_prove_what_the_token_service_says_of_them() {
+    let aws = Ministack::start().await;
+    let environment = [("SERVICE", format!("{}/", aws.endpoint()))];
+    let machine = python("SYMBOLON_BOTO", MACHINE, &environment).await;
+    assert_eq!(machine["without_token"], 401);
+    let key = |at: usize| machine["keys"][at].as_str().expect("text").to_owned();
+    let keys = Keys { id: key(0), secret: key(1), token: Some(key(2)) };
+    assert!(keys.id.starts_with("ASIA"), "{}", keys.id);
+    let gateway = before(&aws.sts()).await;
+    let request = signed(&keys, SERVER).await;
+    assert_eq!(prove(&gateway, &request).await, Err("signed_rejected"));
+    assert_eq!(read(&gateway, &request).await, StatusCode::UNAUTHORIZED);
     gateway.stop().await;
 }

@@ -169,6 +169,7 @@ impl Ministack {
     async fn run(&mut self) {
         let mut command = Command::new(part("SYMBOLON_MINISTACK"));
         command.env("AUTH", "true").env("MINISTACK_ACCOUNT_ID", ACCOUNT);
+        command.env("MINISTACK_IMDS_V2_REQUIRED", "1");
         // Without it the part listens on every address of the machine.
         command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", self.0.port.to_string());
         self.0.run(&mut command, "/_ministack/health").await;
