@@ -167,7 +167,7 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use crate::testing;
 
     #[test]
     fn a_token_is_not_sent_in_plain_text_beyond_the_machine() {
@@ -186,25 +186,15 @@ mod tests {
     }
 
     async fn answered(answer: &str) -> (Result<SecretAnswer, ClientError>, String) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let serve = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 4096];
-            let read = stream.read(&mut request).await.unwrap();
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            stream.shutdown().await.unwrap();
-            String::from_utf8_lossy(&request[..read]).into_owned()
+        let read = async |gateway: Gateway, token| {
+            let backend = BackendName::parse("kv").unwrap();
+            let path = SecretPath::parse("prod/db").unwrap();
+            let version = Version::parse("7").unwrap();
+            let field = Field::parse("/password").unwrap();
+            let part = (Some(&version), Some(&field));
+            gateway.read_secret(&token, &backend, &path, part).await
         };
-        let gateway = Gateway::at(&url, &Roots::System).unwrap();
-        let backend = BackendName::parse("kv").unwrap();
-        let path = SecretPath::parse("prod/db").unwrap();
-        let version = Version::parse("7").unwrap();
-        let token = Secret::from("a.b.c".to_owned());
-        let field = Field::parse("/password").unwrap();
-        let part = (Some(&version), Some(&field));
-        let read = gateway.read_secret(&token, &backend, &path, part);
-        tokio::join!(read, serve)
+        testing::answered(answer, read).await
     }
 
     #[tokio::test]
@@ -213,11 +203,12 @@ mod tests {
         let (secret, request) = answered(answer).await;
         assert_eq!(secret.unwrap().value.expose(), b"x");
         assert!(
-            request
-                .starts_with("GET /v1/secrets/kv/prod/db?version=7&field=/password HTTP/1.1\r\n"),
+            request.starts_with(
+                "GET /below/v1/secrets/kv/prod/db?version=7&field=/password HTTP/1.1\r\n"
+            ),
             "{request}"
         );
-        assert!(request.contains("authorization: Bearer a.b.c\r\n"), "{request}");
+        assert!(request.contains("authorization: Bearer a.b+c\r\n"), "{request}");
     }
 
     #[tokio::test]

@@ -162,40 +162,18 @@ fn wish(ttl: Option<Duration>) -> Full<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
     use super::*;
-    use crate::roots::Roots;
+    use crate::testing::asked;
 
     const ID: &str = "01JBX7K2M9P4QRSTVWXYZ01234";
     const LEASE: &str = r#"{"id":"01JBX7K2M9P4QRSTVWXYZ01234","backend":"db","role":"reader","state":"active","expires_at":"2026-11-24T00:10:00.000Z","lease_duration":600,"ends_by":"2026-11-24T00:30:00.000Z","renewable":true,"revocable":true}"#;
-
-    /// The gateway that answers once, and what it was asked.
-    async fn asked<T, F: Future<Output = T>>(
-        body: String,
-        call: impl FnOnce(Gateway, Secret) -> F,
-    ) -> (T, String) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/below", listener.local_addr().unwrap());
-        let serve = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 4096];
-            let read = stream.read(&mut request).await.unwrap();
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-            stream.write_all(head.as_bytes()).await.unwrap();
-            stream.write_all(body.as_bytes()).await.unwrap();
-            String::from_utf8_lossy(&request[..read]).into_owned()
-        };
-        let gateway = Gateway::at(&url, &Roots::System).unwrap();
-        tokio::join!(call(gateway, Secret::from("a.b.c".to_owned())), serve)
-    }
 
     #[tokio::test]
     async fn a_credential_is_issued_with_its_lease() {
         let body = format!(
             r#"{{"lease":{LEASE},"fields":{{"username":"sy_a","password":"p\"w"}},"fields_base64":{{"key":"AP8="}}}}"#
         );
-        let (answer, request) = asked(body, async |gateway, token| {
+        let (answer, request) = asked(&body, async |gateway, token| {
             let (backend, role) = ("db".parse().unwrap(), "reader".parse().unwrap());
             let ttl = Some(Duration::from_secs(600));
             gateway.issue_credential(&token, (&backend, &role), ttl).await
@@ -214,26 +192,26 @@ mod tests {
         let id = LeaseId::parse(ID).unwrap();
         let page = format!(r#"{{"leases":[{LEASE}],"next":"{ID}"}}"#);
         let (leases, request) =
-            asked(page, async |gateway, token| gateway.leases(&token, Some(id)).await).await;
+            asked(&page, async |gateway, token| gateway.leases(&token, Some(id)).await).await;
         assert_eq!(leases.unwrap().next.as_deref(), Some(ID));
         assert!(request.starts_with(&format!("GET /below/v1/leases?next={ID} ")), "{request}");
         let (lease, request) =
-            asked(LEASE.to_owned(), async |gateway, token| gateway.lease(&token, id).await).await;
+            asked(LEASE, async |gateway, token| gateway.lease(&token, id).await).await;
         assert_eq!(lease.unwrap().state, "active");
         assert!(request.starts_with(&format!("GET /below/v1/leases/{ID} ")), "{request}");
         let renew = async |gateway: Gateway, token| gateway.renew_lease(&token, id, None).await;
-        let (lease, request) = asked(LEASE.to_owned(), renew).await;
+        let (lease, request) = asked(LEASE, renew).await;
         assert!(
             lease.is_ok() && request.starts_with(&format!("POST /below/v1/leases/{ID}/renew "))
         );
         let end = async |gateway: Gateway, token| gateway.revoke_lease(&token, id).await;
-        let (lease, request) = asked(LEASE.to_owned(), end).await;
+        let (lease, request) = asked(LEASE, end).await;
         assert!(lease.is_ok() && request.starts_with(&format!("DELETE /below/v1/leases/{ID} ")));
     }
 
     #[tokio::test]
     async fn a_wrong_answer_is_not_quoted() {
-        let body = r#"{"lease":{"id":7},"fields":{"password":"hunter2"}}"#.to_owned();
+        let body = r#"{"lease":{"id":7},"fields":{"password":"hunter2"}}"#;
         let (answer, _) = asked(body, async |gateway, token| {
             let (backend, role) = ("db".parse().unwrap(), "reader".parse().unwrap());
             gateway.issue_credential(&token, (&backend, &role), None).await

@@ -17,6 +17,8 @@ mod gateway;
 mod identity;
 mod leases;
 mod roots;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod transport;
 

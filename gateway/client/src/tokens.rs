@@ -155,27 +155,16 @@ fn form(shown: &str, target: &TargetName, wanted: Option<TokenType>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
     use super::*;
-    use crate::roots::Roots;
+    use crate::testing;
 
-    /// The gateway that answers once, and what it was asked.
+    /// What is made of a body, and what was asked.
     async fn asked(body: &str) -> (Result<TokenAnswer, ClientError>, String) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/below", listener.local_addr().unwrap());
-        let serve = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = vec![0; 4096];
-            let read = stream.read(&mut request).await.unwrap();
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-            stream.write_all(head.as_bytes()).await.unwrap();
-            stream.write_all(body.as_bytes()).await.unwrap();
-            String::from_utf8_lossy(&request[..read]).into_owned()
+        let exchange = async |gateway: Gateway, token| {
+            let target = "aws-deploy".parse().unwrap();
+            gateway.exchange_token(&token, &target, Some(TokenType::Aws)).await
         };
-        let gateway = Gateway::at(&url, &Roots::System).unwrap();
-        let (token, target) = (Secret::from("a.b+c".to_owned()), "aws-deploy".parse().unwrap());
-        tokio::join!(gateway.exchange_token(&token, &target, Some(TokenType::Aws)), serve)
+        testing::asked(body, exchange).await
     }
 
     #[tokio::test]
