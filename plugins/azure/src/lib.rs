@@ -30,7 +30,7 @@ impl Plugin for Azure {
 
     fn validate(config: &Config) -> Result<Report, Error> {
         config.sound()?;
-        Ok(Report { remarks: Vec::new(), metadata: Vec::new() })
+        Ok(Report::sound())
     }
 
     /// A listing, which the gateway need not be allowed: what matters is who it is taken for.
@@ -39,12 +39,8 @@ impl Plugin for Azure {
             return Self::validate(&call.config);
         }
         let answer = request::list(&call.config, None)?.send()?;
-        let remarks = match answer.status {
-            200 => Vec::new(),
-            403 => vec!["the identity may not list secrets, or the firewall is closed".to_owned()],
-            _ => return Err(refusal::of(&answer, &call.config)),
-        };
-        Ok(Report { remarks, metadata: Vec::new() })
+        let forbidden = "the identity may not list secrets, or the firewall is closed";
+        Report::of_listing(&answer, forbidden).ok_or_else(|| refusal::of(&answer, &call.config))
     }
 }
 
@@ -86,7 +82,7 @@ impl Secrets for Azure {
         next: Option<String>,
     ) -> Result<Listing, Error> {
         if folder.is_some() {
-            return Ok(Listing { names: Vec::new(), next: None });
+            return Ok(Listing::empty());
         }
         secret::listing(&request::list(&call.config, next.as_deref())?.send()?, &call.config)
     }

@@ -27,7 +27,7 @@ impl Plugin for Gcp {
 
     fn validate(config: &Config) -> Result<Report, Error> {
         config.sound()?;
-        Ok(Report { remarks: Vec::new(), metadata: Vec::new() })
+        Ok(Report::sound())
     }
 
     /// A listing, which the gateway need not be allowed: what matters is who it is taken for.
@@ -36,14 +36,8 @@ impl Plugin for Gcp {
             return Self::validate(&call.config);
         }
         let answer = request::probe(&call.config)?.send()?;
-        let remarks = match answer.status {
-            200 => Vec::new(),
-            403 => {
-                vec!["the identity may not list secrets, or there is no such project".to_owned()]
-            }
-            _ => return Err(refusal::of(&answer)),
-        };
-        Ok(Report { remarks, metadata: Vec::new() })
+        let forbidden = "the identity may not list secrets, or there is no such project";
+        Report::of_listing(&answer, forbidden).ok_or_else(|| refusal::of(&answer))
     }
 }
 
@@ -87,7 +81,7 @@ impl Secrets for Gcp {
         next: Option<String>,
     ) -> Result<Listing, Error> {
         if folder.is_some() {
-            return Ok(Listing { names: Vec::new(), next: None });
+            return Ok(Listing::empty());
         }
         secret::listing(&request::list(&call.config, next.as_deref())?.send()?)
     }

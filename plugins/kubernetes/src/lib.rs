@@ -21,12 +21,12 @@ impl Plugin for Kubernetes {
 
     fn validate(config: &Config) -> Result<Report, Error> {
         config.sound()?;
-        Ok(Report { remarks: Vec::new(), metadata: Vec::new() })
+        Ok(Report::sound())
     }
 
     fn probe(call: &Call<Config>) -> Result<Report, Error> {
         let version = secret::version(&request::version(&call.config)?.send()?)?;
-        Ok(Report { remarks: Vec::new(), metadata: vec![("version".to_owned(), version)] })
+        Ok(Report::sound().version(version))
     }
 }
 

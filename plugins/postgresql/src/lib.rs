@@ -40,7 +40,7 @@ impl Plugin for Postgresql {
         for (name, role) in role::all::<Role>()? {
             role.sound(&name)?;
         }
-        Ok(Report { remarks: Vec::new(), metadata: Vec::new() })
+        Ok(Report::sound())
     }
 
     fn probe(_: &Call<Config>) -> Result<Report, Error> {

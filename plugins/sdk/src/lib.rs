@@ -64,6 +64,7 @@ pub mod oauth;
 mod plugin;
 #[cfg(feature = "getrandom")]
 mod random;
+mod report;
 pub mod role;
 mod secret;
 pub mod sql;

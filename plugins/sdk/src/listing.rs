@@ -6,6 +6,12 @@ use crate::Listing;
 const PAGE: usize = 1000;
 
 impl Listing {
+    /// No name: the folder of a backend that has none.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { names: Vec::new(), next: None }
+    }
+
     /// The page of `names` after the name `next`: in order, each once.
     #[must_use]
     pub fn page(mut names: Vec<String>, next: Option<&str>) -> Self {

@@ -24,7 +24,7 @@ impl Plugin for Static {
                 value.secret(path)?;
             }
         }
-        Ok(Report { remarks: vec![config.size()], metadata: Vec::new() })
+        Ok(Report::sound().remark(config.size()))
     }
 }
 

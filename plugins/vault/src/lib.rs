@@ -36,12 +36,12 @@ impl Plugin for Vault {
         for (name, role) in symbolon_plugin::role::all::<Role>()? {
             role.sound(&name)?;
         }
-        Ok(Report { remarks: Vec::new(), metadata: Vec::new() })
+        Ok(Report::sound())
     }
 
     fn probe(call: &Call<Config>) -> Result<Report, Error> {
         let version = refusal::health(request::health(&call.config)?.send()?)?;
-        Ok(Report { remarks: Vec::new(), metadata: vec![("version".to_owned(), version)] })
+        Ok(Report::sound().version(version))
     }
 }
 
