@@ -11,8 +11,9 @@ use symbolon::time::SystemClock;
 use symbolon_core::clock::{Clock, ManualClock};
 use symbolon_tests::harness::{Answer, Gateway, Issuer, Setup, private};
 
-use super::parts::{ACCOUNT, Keys, Ministack, Moto, REGION};
+use super::parts::{ACCOUNT, Keys, Ministack, Moto, REGION, Sts};
 use crate::hostile::egress::backend_of;
+use crate::line::tokens::exchange;
 
 const READ: &[&str] =
     &["secretsmanager:GetSecretValue", "ssm:GetParameters", "ssm:GetParametersByPath"];
@@ -353,6 +354,30 @@ async fn keys_of_aws_sign_only_what_somebody_says() {
         ),
     ] {
         assert_eq!(backend_of(&shown, name)["reason"], reason);
+    }
+    gateway.stop().await;
+}
+
+/// By one code AWS says that it will never believe an assertion, and that it had no keys just now.
+#[tokio::test]
+async fn an_exchange_is_tried_again_where_aws_had_no_keys_and_nowhere_else() {
+    let sts = Sts::start().await;
+    let gateway = gateway(sts.target("15m")).await;
+    let unreached = "Couldn't retrieve verification key from your identity provider, please \
+                     reference AssumeRoleWithWebIdentity documentation for requirements";
+    for (times, code, message, asked, outcome) in [
+        (2, "InvalidIdentityToken", unreached, 3, (200, "ok")),
+        (2, "IDPCommunicationError", "words about a network", 3, (200, "ok")),
+        (9, "InvalidIdentityToken", unreached, 3, (503, "plugin_unavailable")),
+        (1, "InvalidIdentityToken", "words about an audience", 1, (502, "plugin_invalid_config")),
+        (1, "AccessDenied", unreached, 1, (502, "plugin_permission_denied")),
+    ] {
+        sts.refuse(times, code, message);
+        let before = sts.asked();
+        let answer = exchange(&gateway, &gateway.token("alice"), &[("audience", "deploy")]).await;
+        let (status, found) = gateway.outcome(&answer);
+        assert_eq!((status, found.as_str()), outcome, "{code}: {message}");
+        assert_eq!(sts.asked() - before, asked, "{code}: {message}");
     }
     gateway.stop().await;
 }

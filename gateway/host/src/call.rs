@@ -28,6 +28,7 @@ use crate::limits::{Exceeded, Limits, MAX_HANDLES};
 use crate::manifest::Interface;
 use crate::pace::{PATIENCE, Pace};
 use crate::places::Places;
+use crate::repeat::Attempt;
 use crate::state::{Shared, State};
 
 /// What comes with every call.
@@ -121,7 +122,7 @@ impl Operation {
     /// Whether asking twice changes no more than asking once, so that the host may ask again.
     /// What issues is not among them, though the contract asks plugins to be idempotent: the host
     /// does not rely on it.
-    const fn only_reads(self) -> bool {
+    pub(crate) const fn only_reads(self) -> bool {
         match self {
             Self::Validate
             | Self::Probe
@@ -190,7 +191,8 @@ impl<'a> Call<'a> {
 
 impl Caller {
     /// Makes a call, and once more if it only reads and the backend was not there, or did not take a
-    /// credential for which there is another now.
+    /// credential for which there is another now. An exchange is tried three times if it is refused
+    /// for a moment.
     pub(crate) async fn call<P, T>(&self, call: Call<'_>, params: P) -> Result<T, CallError>
     where
         P: ComponentNamedList + Lower + Copy + Send + Sync,
@@ -206,11 +208,15 @@ impl Caller {
             return Err(CallError::Busy);
         }
         let mut attempt = self.attempt(call, params).await;
-        if attempt.may_be_repeated(call.operation) && self.turn(call, Duration::ZERO).await.is_ok()
-        {
+        let mut tried: u32 = 1;
+        while let Some(wait) = attempt.repeated_after(call.operation, tried) {
+            if self.rest(call, wait).await.is_err() {
+                break;
+            }
             attempt = self.attempt(call, params).await;
+            tried = tried.saturating_add(1);
         }
-        let outcome = attempt.outcome;
+        let outcome = attempt.into_outcome();
         pass.settle(health(&outcome), self.clock.elapsed());
         outcome
     }
@@ -228,6 +234,17 @@ impl Caller {
         Ok(())
     }
 
+    /// Waits, and for nothing that would end too late or has no turn then.
+    async fn rest(&self, call: Call<'_>, wait: Duration) -> Result<(), CallError> {
+        if self.remaining(call.context)? < wait.saturating_add(LEAST_TIME) {
+            return Err(CallError::Busy);
+        }
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        self.turn(call, Duration::ZERO).await
+    }
+
     async fn attempt<P, T>(&self, call: Call<'_>, params: P) -> Attempt<T>
     where
         P: ComponentNamedList + Lower + Send + Sync,
@@ -239,7 +256,7 @@ impl Caller {
         if let Some(wait) = outcome.as_ref().err().and_then(asks_to_wait) {
             self.pace.pause(self.clock.elapsed(), wait);
         }
-        Attempt { outcome, renewed }
+        Attempt::new(outcome, renewed)
     }
 
     async fn once<P, T>(
@@ -288,20 +305,6 @@ impl Caller {
         } else {
             Ok(left.min(self.shared.limits.wall))
         }
-    }
-}
-
-/// How one attempt went.
-struct Attempt<T> {
-    outcome: Result<T, CallError>,
-    /// Whether a credential was not taken, and the next attempt has another.
-    renewed: bool,
-}
-
-impl<T> Attempt<T> {
-    fn may_be_repeated(&self, operation: Operation) -> bool {
-        let better = self.renewed || self.outcome.as_ref().is_err_and(may_pass_by_itself);
-        operation.only_reads() && better
     }
 }
 
@@ -370,19 +373,6 @@ fn other(error: &wasmtime::Error) -> Trap {
     }
 }
 
-/// Whether the same question may find a better answer at once. The guest can only make the host
-/// more careful: an error that says it sent something is repeated only if the backend was not
-/// there, and one that asks to wait is not repeated.
-fn may_pass_by_itself(error: &CallError) -> bool {
-    error.fault().is_some_and(|fault| {
-        let waits = fault.retry_after.is_some_and(|wait| !wait.is_zero());
-        let gone = fault.kind == FaultKind::Unavailable;
-        let unsent =
-            !fault.request_sent && matches!(fault.kind, FaultKind::Timeout | FaultKind::Other);
-        !waits && (gone || unsent)
-    })
-}
-
 fn health<T>(outcome: &Result<T, CallError>) -> Health {
     match outcome {
         Ok(_) => Health::Good,
@@ -410,53 +400,5 @@ fn health<T>(outcome: &Result<T, CallError>) -> Health {
             | CallError::Paused(_)
             | CallError::Open(_),
         ) => Health::Unknown,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bindings::types::ErrorKind;
-
-    fn failed(kind: ErrorKind, request_sent: bool, retry_after_ms: Option<u64>) -> CallError {
-        let raw = types::Error {
-            kind,
-            code: "code".into(),
-            message: String::new(),
-            retry_after_ms,
-            request_sent,
-            upstream_status: None,
-            metadata: Vec::new(),
-        };
-        CallError::Plugin(Box::new(facade::fault(raw, &[])))
-    }
-
-    #[test]
-    fn only_what_may_pass_by_itself_is_asked_again() {
-        for (again, error) in [
-            (true, failed(ErrorKind::Unavailable, true, None)),
-            (true, failed(ErrorKind::Unavailable, false, Some(0))),
-            (true, failed(ErrorKind::Timeout, false, None)),
-            (true, failed(ErrorKind::Other, false, None)),
-            (false, failed(ErrorKind::Timeout, true, None)),
-            (false, failed(ErrorKind::Unavailable, false, Some(100))),
-            (false, failed(ErrorKind::RateLimited, false, None)),
-            (false, failed(ErrorKind::NotFound, false, None)),
-            (false, failed(ErrorKind::PermissionDenied, false, None)),
-            (false, CallError::Trap { trap: Trap::Cpu, reached: false }),
-            (false, CallError::Timeout { reached: false }),
-        ] {
-            assert_eq!(may_pass_by_itself(&error), again, "{error:?}");
-        }
-    }
-
-    #[test]
-    fn what_changes_something_is_never_asked_again() {
-        let repeated = Operation::ALL.into_iter().filter(|operation| operation.only_reads());
-        assert!(!repeated.into_iter().any(|o| o.as_str().ends_with("issue")
-            || o.as_str().ends_with("exchange")
-            || o.as_str().ends_with("renew")
-            || o.as_str().ends_with("revoke")
-            || o.as_str().ends_with(".rotate")));
     }
 }

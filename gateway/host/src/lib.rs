@@ -27,6 +27,7 @@ mod operations;
 pub mod outbound;
 mod pace;
 mod places;
+mod repeat;
 pub mod signature;
 pub mod sql;
 mod state;

@@ -114,7 +114,7 @@ impl Generation {
     /// Exchanges the gateway's assertion for a token of the target.
     ///
     /// # Errors
-    /// [`CallError`]. The host does not ask twice.
+    /// [`CallError`]. The host asks again only after a refusal that says that it may pass.
     pub async fn exchange(
         &self,
         context: &CallContext,

@@ -1,13 +1,13 @@
 //! The token service's answers: XML, read strictly.
 //!
 //! INVARIANT: keys are taken only from an answer that names the role and the session that were
-//! asked for, account included. Of a refusal only the code is read.
+//! asked for, account included. Of a refusal the code is read, and of its message how it begins.
 
 use roxmltree::{Document, Node, ParsingOptions};
 use symbolon_plugin::http::Response;
 use symbolon_plugin::{Error, Timestamp, Token, time};
 
-use crate::refusal;
+use crate::refusal::{self, Refusal};
 use crate::sts::Wanted;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -29,7 +29,7 @@ pub(crate) struct Asked<'a> {
 /// The keys in an answer.
 pub(crate) fn token(answer: &Response, asked: &Asked<'_>) -> Result<Token, Error> {
     if answer.status != 200 {
-        return Err(refusal::of_sts(answer, code(&answer.body).as_deref()));
+        return Err(refused(answer));
     }
     let malformed = || Error::malformed_answer("the answer is not that of the token service");
     let text = std::str::from_utf8(&answer.body).map_err(|_| malformed())?;
@@ -66,11 +66,17 @@ fn taken(keys: Node<'_, '_>, asked: &Asked<'_>) -> Option<Token> {
     Some(token)
 }
 
-/// The code of a refusal.
-fn code(body: &[u8]) -> Option<String> {
-    let document = parse(std::str::from_utf8(body).ok()?)?;
-    let error = root(&document, "ErrorResponse").and_then(|root| child(root, "Error"))?;
-    leaf(error, "Code").map(str::to_owned)
+/// A refusal, whose error may be another service's, or none.
+fn refused(answer: &Response) -> Error {
+    let document = std::str::from_utf8(&answer.body).ok().and_then(parse);
+    let error = document
+        .as_ref()
+        .and_then(|document| root(document, "ErrorResponse"))
+        .and_then(|root| child(root, "Error"));
+    let refusal = error.and_then(|error| {
+        Some(Refusal { code: leaf(error, "Code")?, message: leaf(error, "Message") })
+    });
+    refusal::of_sts(answer, refusal)
 }
 
 /// No document type, so no entities but XML's own.

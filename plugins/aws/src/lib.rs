@@ -7,7 +7,8 @@
 //! with the keys that a target gave: nothing here holds a key but `exchange`, which sees those that
 //! it obtains.
 //!
-//! INVARIANT: of an answer that refuses only the code is read: words of AWS may quote what was asked.
+//! INVARIANT: of an answer that refuses the code is read, and once how the message begins; no word of
+//! it goes anywhere: words of AWS may quote what was asked.
 
 mod arn;
 mod assumed;
@@ -42,32 +43,26 @@ impl Plugin for Aws {
         if !symbolon_plugin::role::all::<serde::de::IgnoredAny>()?.is_empty() {
             return Err(Error::invalid_config("no_roles", "this plugin issues nothing by roles"));
         }
-        Ok(remarks(Vec::new()))
+        Ok(Report::sound())
     }
 
     fn probe(call: &Call<Config>) -> Result<Report, Error> {
         let asked = match &call.config {
             Config::Sts(_) => {
-                return Ok(remarks(vec![
-                    "only an exchange shows whether the role is given".to_owned(),
-                ]));
+                let remark = "only an exchange shows whether the role is given";
+                return Ok(Report::sound().remark(remark));
             }
             Config::SecretsManager(secrets) => secrets_manager::probe(secrets),
             Config::Ssm(parameters) => parameters::probe(parameters),
         };
         match asked {
-            Ok(()) => Ok(remarks(Vec::new())),
+            Ok(()) => Ok(Report::sound()),
             // The signature was taken, or there would be no question of permission.
-            Err(error) if error.kind == ErrorKind::PermissionDenied => Ok(remarks(vec![
-                "the keys are taken; listing, or this name, is not permitted".to_owned(),
-            ])),
+            Err(error) if error.kind == ErrorKind::PermissionDenied => Ok(Report::sound()
+                .remark("the keys are taken; listing, or this name, is not permitted")),
             Err(error) => Err(error),
         }
     }
-}
-
-fn remarks(remarks: Vec<String>) -> Report {
-    Report { remarks, metadata: Vec::new() }
 }
 
 impl Exchange for Aws {

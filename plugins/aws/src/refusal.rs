@@ -1,4 +1,5 @@
-//! What the services' error codes mean. Only codes are read: words may quote what was asked.
+//! What the services' error codes mean. Codes are read, and of one code how its message begins: words
+//! may quote what was asked.
 
 use serde::Deserialize;
 use symbolon_plugin::Error;
@@ -7,11 +8,34 @@ use symbolon_plugin::http::Response;
 /// How long to leave a service alone that names no time itself. Its buckets fill within a second.
 const THROTTLED_MILLIS: u64 = 500;
 /// How long the gateway's own documents may need to be reachable again.
-const UNREACHED_MILLIS: u64 = 1000;
+const UNREACHED_MILLIS: u64 = 500;
+/// How `InvalidIdentityToken` begins to say that the keys could not be fetched: the code alone says as
+/// much of an assertion that will never be believed.
+const KEYS_UNREACHED: &str = "Couldn't retrieve verification key";
 
-/// A refusal of the token service, by its code.
-pub(crate) fn of_sts(answer: &Response, code: Option<&str>) -> Error {
-    let error = match code {
+/// Why the token service refuses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal<'a> {
+    pub(crate) code: &'a str,
+    /// To be compared with what is known, and never repeated.
+    pub(crate) message: Option<&'a str>,
+}
+
+impl Refusal<'_> {
+    fn is_keys_unreached(self) -> bool {
+        self.code == "InvalidIdentityToken"
+            && self.message.is_some_and(|message| message.starts_with(KEYS_UNREACHED))
+    }
+}
+
+/// A refusal of the token service.
+pub(crate) fn of_sts(answer: &Response, refusal: Option<Refusal<'_>>) -> Error {
+    if refusal.is_some_and(Refusal::is_keys_unreached) {
+        let error =
+            unreached("keys_unreached", "AWS could not fetch the keys of the assertion issuer");
+        return with_wait(error, answer);
+    }
+    let error = match refusal.map(|refusal| refusal.code) {
         Some("ExpiredToken" | "ExpiredTokenException") => {
             Error::unauthenticated("assertion_expired", "the assertion, or the session that signs, is over")
         }
@@ -24,8 +48,7 @@ pub(crate) fn of_sts(answer: &Response, code: Option<&str>) -> Error {
             Error::permission_denied("claim_rejected", "the identity provider's claim is rejected")
         }
         Some("IDPCommunicationError") => {
-            Error::unavailable("issuer_unreached", "AWS could not reach the assertion issuer")
-                .retry_after(Some(UNREACHED_MILLIS))
+            unreached("issuer_unreached", "AWS could not reach the assertion issuer")
         }
         Some("MalformedPolicyDocument") => {
             Error::invalid_config("policy_malformed", "a session policy is malformed").sent(true)
@@ -47,6 +70,11 @@ pub(crate) fn of_sts(answer: &Response, code: Option<&str>) -> Error {
         None => return of_status(answer),
     };
     with_wait(error, answer)
+}
+
+/// AWS did not get what the gateway publishes, which may pass: nothing was given.
+fn unreached(code: &str, message: &str) -> Error {
+    Error::unavailable(code, message).retry_after(Some(UNREACHED_MILLIS))
 }
 
 #[derive(Deserialize)]

@@ -1,9 +1,10 @@
 //! The token service of AWS as a role sees it: keys for who shows an assertion. It says which session it
 //! opened, as the real one does, and counts them.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,12 +23,21 @@ use super::web::Identity;
 const HOST: &str = "sts.eu-central-1.amazonaws.com";
 const ROLE: &str = "arn:aws:iam::123456789012:role/deploy";
 
+/// What it was asked, and what it says first.
+#[derive(Debug, Default)]
+struct Book {
+    asked: AtomicUsize,
+    sessions: AtomicUsize,
+    /// Code and message of the refusals that come before anything is given.
+    refusals: Mutex<VecDeque<(String, String)>>,
+}
+
 /// A running token service, which ends when dropped.
 #[derive(Debug)]
 pub(in crate::e2e) struct Sts {
     port: u16,
     identity: Identity,
-    sessions: Arc<AtomicUsize>,
+    book: Arc<Book>,
     stop: tokio_util::sync::CancellationToken,
 }
 
@@ -36,9 +46,9 @@ impl Sts {
         let identity = Identity::new(HOST);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
         let port = listener.local_addr().expect("an address").port();
-        let sessions = Arc::new(AtomicUsize::new(0));
+        let book = Arc::new(Book::default());
         let stop = tokio_util::sync::CancellationToken::new();
-        let (served, counted, tls) = (stop.clone(), sessions.clone(), acceptor(&identity));
+        let (served, counted, tls) = (stop.clone(), book.clone(), acceptor(&identity));
         #[expect(clippy::disallowed_methods, reason = "it ends with the token service")]
         tokio::spawn(async move {
             let serving = async {
@@ -55,7 +65,7 @@ impl Sts {
             };
             served.run_until_cancelled(serving).await
         });
-        Self { port, identity, sessions, stop }
+        Self { port, identity, book, stop }
     }
 
     /// The target `deploy`, whose role is here, and whose keys last for `ttl`.
@@ -82,7 +92,18 @@ impl Sts {
 
     /// How many sessions were opened.
     pub(in crate::e2e) fn sessions(&self) -> usize {
-        self.sessions.load(Ordering::SeqCst)
+        self.book.sessions.load(Ordering::SeqCst)
+    }
+
+    /// How often it was asked for one.
+    pub(in crate::e2e) fn asked(&self) -> usize {
+        self.book.asked.load(Ordering::SeqCst)
+    }
+
+    /// Refuses so many times before it gives anything, with this code and message.
+    pub(in crate::e2e) fn refuse(&self, times: usize, code: &str, message: &str) {
+        let refusal = (code.to_owned(), message.to_owned());
+        *self.book.refusals.lock().unwrap() = std::iter::repeat_n(refusal, times).collect();
     }
 }
 
@@ -93,7 +114,7 @@ impl Drop for Sts {
 }
 
 async fn answer(
-    sessions: &AtomicUsize,
+    book: &Book,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
@@ -107,7 +128,13 @@ async fn answer(
         *response.status_mut() = http::StatusCode::BAD_REQUEST;
         return Ok(response);
     }
-    let number = sessions.fetch_add(1, Ordering::SeqCst) + 1;
+    book.asked.fetch_add(1, Ordering::SeqCst);
+    if let Some((code, message)) = book.refusals.lock().unwrap().pop_front() {
+        *response.status_mut() = http::StatusCode::BAD_REQUEST;
+        *response.body_mut() = Full::from(refusal(&code, &message));
+        return Ok(response);
+    }
+    let number = book.sessions.fetch_add(1, Ordering::SeqCst) + 1;
     let seconds = of("DurationSeconds").parse().expect("a duration");
     let ends = SystemClock::start().now().plus(Duration::from_secs(seconds));
     let text = format!(
@@ -125,4 +152,14 @@ async fn answer(
     );
     *response.body_mut() = Full::from(text);
     Ok(response)
+}
+
+/// As `wire-formats.md` §2.3.4 has it.
+fn refusal(code: &str, message: &str) -> String {
+    format!(
+        r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+          <Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>
+          <RequestId>r</RequestId>
+        </ErrorResponse>"#
+    )
 }

@@ -266,3 +266,40 @@ fn every_refusal_of_the_token_service_has_its_kind_and_no_words() {
         assert_eq!(error.code, Error::from_status(status).code, "{code}");
     }
 }
+
+#[test]
+fn keys_that_could_not_be_fetched_are_told_from_an_assertion_that_is_not_believed() {
+    use ErrorKind as K;
+    let unreached = "Couldn't retrieve verification key from your identity provider, please \
+                     reference AssumeRoleWithWebIdentity documentation for requirements";
+    for (code, message, kind, ours) in [
+        ("InvalidIdentityToken", unreached, K::Unavailable, "keys_unreached"),
+        (
+            "InvalidIdentityToken",
+            "No OpenIDConnect provider",
+            K::InvalidConfig,
+            "identity_token_refused",
+        ),
+        (
+            "InvalidIdentityToken",
+            "hunter2. Couldn't retrieve verification key",
+            K::InvalidConfig,
+            "identity_token_refused",
+        ),
+        ("InvalidIdentityToken", "", K::InvalidConfig, "identity_token_refused"),
+        ("AccessDenied", unreached, K::PermissionDenied, "trust_refused"),
+    ] {
+        let body = format!(
+            r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+              <Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>
+              <RequestId>r</RequestId></ErrorResponse>"#
+        );
+        let sts = parsed("");
+        let asked =
+            Asked { action: WEB, session: String::new(), wanted: &wanted(&sts, 900), now: NOW };
+        let error = assumed::token(&answer(400, &body), &asked).expect_err("refused");
+        assert_eq!((error.kind, error.code.as_str()), (kind, ours), "{message}");
+        assert_eq!(error.retry_after_ms.is_some(), kind == K::Unavailable, "{message}");
+        assert!(!error.message.contains("hunter2"), "{message}");
+    }
+}
