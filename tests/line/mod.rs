@@ -15,3 +15,4 @@ mod sidecar;
 mod targets;
 mod telemetry;
 pub(crate) mod tokens;
+mod trust;

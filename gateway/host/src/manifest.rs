@@ -171,6 +171,15 @@ impl EgressWanted {
     }
 }
 
+/// As an operator would write a grant: `GET,POST https://host:443/prefix`.
+impl fmt::Display for EgressWanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, host, port, methods, path_prefix } = self;
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        write!(f, "{} {scheme}://{host}{port}{path_prefix}", methods.join(","))
+    }
+}
+
 /// What a component says about itself, checked for form.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]

@@ -16,8 +16,8 @@ use symbolon_host::answer::Role;
 use symbolon_host::catalog::Entries;
 use symbolon_host::egress::{
     Attempt, CallLimits as EgressLimits, ClientIdentity, ClientLimits, Credential,
-    CredentialSource, EgressClient, EgressObserver, Form, Grant, Injection, Injections, Methods,
-    Reach, Trust, intersect,
+    CredentialSource, EgressClient, EgressObserver, Form, Grant, Injection, Injections, Trust,
+    intersect,
 };
 use symbolon_host::outbound::{Upstream, asked, filled};
 use symbolon_host::sql::{LoginSource, Pool, PoolLimits, ServerSettings, Transport};
@@ -25,6 +25,7 @@ use symbolon_host::{Admitted, BackendSpec, CallContext, Entry, Generation, Limit
 use tokio::time::Instant;
 
 use super::foundation::Foundation;
+use super::grants;
 use super::plugins::Plugins;
 use super::reread::{self, Reread};
 use crate::config::{self, Config, Credentials};
@@ -309,7 +310,8 @@ impl<'a> Builder<'a> {
         let (form, source) = Box::pin(self.source(&credentials.source, stated)).await?;
         let to_host = plan.egress.iter().filter(|grant| grant.host == credentials.host);
         let injection = |egress: &config::Egress| {
-            Ok(Injection::new(reach(egress)?, form.clone(), source.clone()))
+            let reach = grants::reach(egress)?;
+            Ok(Injection::new(reach, form.clone(), source.clone()))
         };
         to_host.map(injection).collect()
     }
@@ -429,16 +431,9 @@ fn unknown_target(name: &TargetName) -> Reason {
     format!("there is no target `{name}`")
 }
 
-fn reach(egress: &config::Egress) -> Result<Reach, Reason> {
-    Reach::new(egress.scheme.as_str(), &egress.host, Some(egress.port), &egress.path_prefix)
-        .map_err(|error| format!("the grant for `{}`: {error}", egress.host))
-}
-
 fn grant(egress: &config::Egress) -> Result<Grant, Reason> {
     let named = |error: &dyn std::fmt::Display| format!("the grant for `{}`: {error}", egress.host);
-    let methods =
-        Methods::parse(egress.methods.iter().map(String::as_str)).map_err(|e| named(&e))?;
-    let mut grant = Grant::new(reach(egress)?, methods).at(egress.reach.addresses.clone());
+    let mut grant = grants::plain(egress)?.at(egress.reach.addresses.clone());
     if let Some(address) = egress.reach.resolve.get(&egress.host) {
         grant = grant.resolve_to(*address).map_err(|e| named(&e))?;
     }

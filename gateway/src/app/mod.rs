@@ -9,6 +9,7 @@ mod believed;
 pub mod demo;
 pub mod dev;
 pub mod foundation;
+pub mod grants;
 mod issuers;
 mod leases;
 pub mod offline;

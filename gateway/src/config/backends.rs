@@ -313,7 +313,8 @@ impl Credentials {
 
 /// The host that gets the credential: the named one if it is granted, or the only one there is.
 fn receiver(block: &Block<'_>, named: Option<String>, egress: &[Egress]) -> Option<String> {
-    let mut hosts: Vec<&str> = egress.iter().map(|grant| grant.host.as_str()).collect();
+    let of_one = egress.iter().filter(|grant| !grant.host.starts_with("*."));
+    let mut hosts: Vec<&str> = of_one.map(|grant| grant.host.as_str()).collect();
     hosts.sort_unstable();
     hosts.dedup();
     match (named, hosts.as_slice()) {
@@ -325,7 +326,10 @@ fn receiver(block: &Block<'_>, named: Option<String>, egress: &[Egress]) -> Opti
         (None, [only]) => Some((*only).to_owned()),
         (None, _) if block.has("host") => None,
         (None, []) => {
-            block.fault(Problem::new("no egress is granted that could carry a credential"));
+            let problem = Problem::new("no egress is granted that could carry a credential");
+            block.fault(
+                problem.with_help("a credential goes to a host that is granted by its name"),
+            );
             None
         }
         (None, _) => {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use symbolon_host::egress::Scheme;
+use symbolon_host::egress::{Reach as GrantedReach, Scheme};
 
 use super::cursor::{Block, Value};
 use super::fault::Problem;
@@ -28,7 +28,7 @@ pub struct Reach {
 pub struct Egress {
     /// `https`, or `http` to loopback networks.
     pub scheme: Scheme,
-    /// The one host.
+    /// The one host, or `*.suffix` for every name below one.
     pub host: String,
     /// The one port.
     pub port: u16,
@@ -66,7 +66,7 @@ impl Egress {
     pub(super) fn read(block: &mut Block<'_>) -> Option<Self> {
         const SCHEMES: &[(&str, Scheme)] = &[("https", Scheme::Https), ("http", Scheme::Http)];
         let scheme = block.or("scheme", Scheme::Https, parse::one_of(SCHEMES));
-        let host = block.required("host", parse::host);
+        let host = block.required("host", host_pattern);
         let port = block.or("port", scheme.default_port(), parse::integer(1, u16::MAX));
         let methods = block.list("methods", method);
         if methods.as_ref().is_none_or(Vec::is_empty) && !block.has("methods") {
@@ -80,8 +80,37 @@ impl Egress {
                 .with_help("use https, or name loopback in `addresses = [\"127.0.0.0/8\"]`");
             block.fault_at("scheme", problem);
         }
+        if host.as_ref().is_some_and(|host| host.starts_with("*.")) {
+            named_hosts_only(block);
+        }
         let methods = methods?;
         Some(Self { scheme, host: host?, port, methods, path_prefix, reach, client_certificate })
+    }
+}
+
+/// What belongs to one host has no place at a grant for many.
+fn named_hosts_only(block: &Block<'_>) {
+    for key in ["resolve", "client_certificate"] {
+        if block.has(key) {
+            let problem =
+                Problem::new("belongs to one host, and this grant is for every name below one")
+                    .with_help("grant that host by its name");
+            block.fault_at(key, problem);
+        }
+    }
+}
+
+/// A host, or `*.` before a name of at least two labels: a wildcard below a top-level domain would
+/// be a grant for strangers.
+fn host_pattern(value: &Value<'_>) -> Result<String, Problem> {
+    let text = value.text()?;
+    if !text.contains('*') {
+        return parse::checked_host(text);
+    }
+    match GrantedReach::new("https", text, None, "/") {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(Problem::new(error.to_string())
+            .with_help("write it as \"*.vault.example.com\", or name the host")),
     }
 }
 

@@ -183,9 +183,8 @@ pub(super) fn checked_host(text: &str) -> Result<String, Problem> {
             Err(Problem::new("is not a host name in its one form")
                 .with_help(format!("write `{host}`")))
         }
-        Err(_) => Err(Problem::new(format!("`{}` is not a host name", brief(text))).with_help(
-            "a name like \"bao.example\" without scheme, port or path; wildcards are not supported",
-        )),
+        Err(_) => Err(Problem::new(format!("`{}` is not a host name", brief(text)))
+            .with_help("a name like \"bao.example\" without scheme, port or path")),
     }
 }
 

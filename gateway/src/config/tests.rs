@@ -620,3 +620,45 @@ fn keys_of_plugins_and_what_is_demanded_of_them_must_make_sense() {
         assert!(said.iter().any(expected), "{bad}\n{said:#?}");
     }
 }
+
+#[test]
+fn a_wildcard_is_granted_below_a_name_of_two_labels_and_carries_nothing() {
+    let granting = |host: &str, more: &str| {
+        format!(
+            "[backends.kv]\nplugin = \"p\"\n{more}\n[[backends.kv.egress]]\nmethods = [\"GET\"]\nhost = \"{host}\"\n"
+        )
+    };
+    for host in ["*.example.com", "*.a.example.com", "vault.example.com", "10.0.0.1", "[::1]"] {
+        assert!(with(&granting(host, "")).is_ok(), "{host}: {:?}", with(&granting(host, "")));
+    }
+    for host in [
+        "*",
+        "*.",
+        "*.com",
+        "a.*.example.com",
+        "*a.example.com",
+        "*.*.example.com",
+        "*.Example.com",
+        "*.10.0.0.1",
+        "*.[::1]",
+        "**.example.com",
+        "*.example.com.",
+        "*.-.example.com:443",
+    ] {
+        let said = complaints(&granting(host, ""));
+        assert!(said[0].starts_with("backends.kv.egress[0].host: "), "{host}: {said:?}");
+    }
+    let carried = "credentials = { bearer = \"env:T\" }";
+    let said = complaints(&granting("*.example.com", carried));
+    assert!(said[0].contains("no egress is granted that could carry"), "{said:?}");
+    let named = "credentials = { bearer = \"env:T\", host = \"a.example.com\" }";
+    let said = complaints(&granting("*.example.com", named));
+    assert!(said[0].contains("is not a host that `egress` grants"), "{said:?}");
+    for line in [
+        "resolve = { \"a.example.com\" = \"10.0.0.1:443\" }",
+        "client_certificate = { certificate = \"c.pem\", key = \"file:c.key\" }",
+    ] {
+        let said = complaints(&(granting("*.example.com", "") + line));
+        assert!(said[0].contains("belongs to one host"), "{said:?}");
+    }
+}

@@ -173,6 +173,12 @@ impl Reach {
         self.same_origin(destination) && prefix_covers(&self.prefix, destination.path())
     }
 
+    /// Whether it is of one host, and not of every one below a name.
+    #[must_use]
+    pub const fn is_of_one_host(&self) -> bool {
+        matches!(self.host, HostPattern::Exactly(_))
+    }
+
     /// Whether `destination` has a scheme, host and port of this reach, whatever its path.
     #[must_use]
     pub fn same_origin(&self, destination: &Destination) -> bool {
@@ -238,8 +244,12 @@ impl Methods {
     }
 
     fn narrower(&self, other: &Self) -> Option<Self> {
-        let both: Vec<_> = self.0.iter().filter(|m| other.contains(m)).cloned().collect();
-        (!both.is_empty()).then_some(Self(both))
+        self.kept(|method| other.contains(method))
+    }
+
+    fn kept(&self, keep: impl Fn(&Method) -> bool) -> Option<Self> {
+        let kept: Vec<_> = self.0.iter().filter(|method| keep(method)).cloned().collect();
+        (!kept.is_empty()).then_some(Self(kept))
     }
 }
 
@@ -381,8 +391,11 @@ impl fmt::Display for Grant {
 pub struct Intersection {
     /// In the order of the operator's grants: of two that fit a request, the first decides.
     pub grants: Vec<Grant>,
-    /// What the manifest asks and no grant meets, for the operator to read.
+    /// What the manifest asks and no grant meets, for the operator to read: with the methods that
+    /// are missing.
     pub unmet: Vec<String>,
+    /// What the operator grants and the manifest does not ask.
+    pub unused: Vec<String>,
 }
 
 /// Intersects what a manifest asks with what the operator grants.
@@ -392,9 +405,17 @@ pub fn intersect(asked: &[Grant], granted: &[Grant]) -> Intersection {
         .iter()
         .flat_map(|grant| asked.iter().filter_map(|ask| grant.narrowed_to(ask)))
         .collect();
-    let is_unmet = |ask: &&Grant| granted.iter().all(|grant| grant.narrowed_to(ask).is_none());
-    let unmet = asked.iter().filter(is_unmet).map(ToString::to_string).collect();
-    Intersection { grants, unmet }
+    let unmet = asked.iter().filter_map(|ask| missing(ask, granted)).collect();
+    let is_unused = |grant: &&Grant| asked.iter().all(|ask| grant.narrowed_to(ask).is_none());
+    let unused = granted.iter().filter(is_unused).map(ToString::to_string).collect();
+    Intersection { grants, unmet, unused }
+}
+
+/// What of `ask` no grant meets.
+fn missing(ask: &Grant, granted: &[Grant]) -> Option<String> {
+    let near: Vec<_> = granted.iter().filter(|g| g.reach.narrower(&ask.reach).is_some()).collect();
+    let methods = ask.methods.kept(|method| !near.iter().any(|g| g.methods.contains(method)))?;
+    Some(format!("{methods} {}", ask.reach))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Credentials, added to a request after the plugin has let go of it.
 //!
-//! INVARIANT: a credential goes only to a URI that its injection's [`Reach`] covers, which is the
-//! admitted URI that is dialled, and no plugin sees it: the request is not handed back, echoes in
+//! INVARIANT: a credential goes only to a URI that its injection's [`Reach`] covers, and only if
+//! that is of one host: the admitted URI that is dialled; and no plugin sees it: the request is not handed back, echoes in
 //! the answer's headers are blotted out. What a plugin put into those headers itself is refused on
 //! every path of a host that any injection guards, so that it can neither shadow a credential nor
 //! smuggle one of its own past the operator.
@@ -125,6 +125,11 @@ impl Injection {
     pub fn new(reach: Reach, form: Form, source: Arc<dyn CredentialSource>) -> Self {
         Self { reach, form, source }
     }
+
+    /// A reach of many hosts carries nothing: whose they are is not known one by one.
+    fn is_for(&self, destination: &Destination) -> bool {
+        self.reach.is_of_one_host() && self.reach.covers(destination)
+    }
 }
 
 /// The bindings of one scope. Of two that write the same header, the first decides.
@@ -172,7 +177,7 @@ impl Injections {
     ) -> Result<Applied, EgressError> {
         let mut applied = Applied::default();
         let mut signer = None;
-        for injection in self.0.iter().filter(|i| i.reach.covers(destination)) {
+        for injection in self.0.iter().filter(|injection| injection.is_for(destination)) {
             if injection.form.slot().is_some_and(|slot| request.headers().contains_key(slot)) {
                 continue;
             }
