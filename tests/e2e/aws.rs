@@ -11,7 +11,7 @@ use symbolon::time::SystemClock;
 use symbolon_core::clock::{Clock, ManualClock};
 use symbolon_tests::harness::{Answer, Gateway, Issuer, Setup, private};
 
-use super::parts::{ACCOUNT, Keys, Ministack, Moto, REGION, Sts};
+use super::parts::{ACCOUNT, Doubt, Keys, Ministack, Moto, REGION, Sts};
 use crate::hostile::egress::backend_of;
 use crate::line::tokens::exchange;
 
@@ -363,6 +363,7 @@ async fn keys_of_aws_sign_only_what_somebody_says() {
 async fn an_exchange_is_tried_again_where_aws_had_no_keys_and_nowhere_else() {
     let sts = Sts::start().await;
     let gateway = gateway(sts.target("15m")).await;
+    sts.witness().learn(&gateway).await;
     let unreached = "Couldn't retrieve verification key from your identity provider, please \
                      reference AssumeRoleWithWebIdentity documentation for requirements";
     for (times, code, message, asked, outcome) in [
@@ -379,5 +380,32 @@ async fn an_exchange_is_tried_again_where_aws_had_no_keys_and_nowhere_else() {
         assert_eq!((status, found.as_str()), outcome, "{code}: {message}");
         assert_eq!(sts.asked() - before, asked, "{code}: {message}");
     }
+    gateway.stop().await;
+}
+
+/// The emulators believe any signature of an assertion; this service believes the published keys.
+#[tokio::test]
+async fn an_assertion_is_borne_out_by_the_published_keys_and_names_what_the_role_expects() {
+    let sts = Sts::start().await;
+    let blocks = [
+        sts.target("15m"),
+        sts.target_of("stranger", "audience = \"sts.amazonaws.com\""),
+        sts.target_of("caller", "audience = \"sts.amazonaws.com\"\nsubject = \"caller\""),
+        sts.target_of("elsewhere", "audience = \"sts.example.test\""),
+    ];
+    let gateway = gateway(blocks.concat()).await;
+    let ask = async |target: &str| {
+        let asked = exchange(&gateway, &gateway.token("alice"), &[("audience", target)]).await;
+        (gateway.outcome(&asked), sts.witness().doubts())
+    };
+    let refused = |code: &str| (502, format!("plugin_{code}"));
+    let unknown = ask("deploy").await;
+    assert_eq!(unknown, (refused("invalid_config"), vec![Doubt::Signature]), "no keys are known");
+    sts.witness().learn(&gateway).await;
+    assert_eq!(ask("deploy").await, ((200, "ok".to_owned()), Vec::new()));
+    let denied = || (refused("permission_denied"), vec![Doubt::Subject]);
+    assert_eq!([ask("stranger").await, ask("caller").await], [denied(), denied()]);
+    assert_eq!(ask("elsewhere").await, (refused("invalid_config"), vec![Doubt::Audience]));
+    assert_eq!(sts.sessions(), 1);
     gateway.stop().await;
 }

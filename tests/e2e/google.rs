@@ -6,9 +6,7 @@ use serde_json::json;
 use symbolon_tests::harness::Setup;
 
 use super::parts::google::ACCOUNT;
-use super::parts::{Cloud as _, Doubt, Google, Scene, assertion};
-
-const SUBJECT: &str = "gateway:google";
+use super::parts::{Cloud as _, Doubt, Google, Scene};
 
 async fn start() -> Scene<Google> {
     with(&Google::audience(), &format!(r#"service_account = "{ACCOUNT}""#)).await
@@ -16,7 +14,7 @@ async fn start() -> Scene<Google> {
 
 /// A gateway whose target has this line for its audience and these further keys.
 async fn with(audience: &str, more: &str) -> Scene<Google> {
-    let google = Google::believing(SUBJECT).await;
+    let google = Google::believing("gateway:google").await;
     let blocks = [
         google.target("google", audience, more),
         google.backend("gsm", "google"),
@@ -103,19 +101,17 @@ async fn a_set_up_that_google_refuses_opens_nothing() {
 #[tokio::test]
 async fn googles_own_clients_find_the_fake_faithful() {
     let scene = start().await;
-    let good = assertion(&scene.gateway, &Google::expected(SUBJECT));
+    let good = scene.good();
     let found = scene.shown(&good, "db-password/versions/latest").await;
     let name = "projects/837509470220/secrets/db-password/versions/4";
     let expected = json!({ "name": name, "value": "hunter2", "checksum": 1_736_498_283 });
     assert_eq!(found, expected, "{:?}", scene.cloud.witness().asked());
-    for (secret, error) in [
+    let expected = [
         ("never/versions/latest", "NotFound"),
         ("db-password/versions/2", "BadRequest"),
         ("not-ours/versions/1", "Forbidden"),
-    ] {
-        let found = scene.shown(&good, secret).await;
-        assert_eq!(found, json!({ "error": error }), "{secret}");
-    }
+    ];
+    scene.fails(&expected).await;
     scene.stop().await;
 }
 

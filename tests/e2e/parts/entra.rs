@@ -61,7 +61,7 @@ impl Entra {
     }
 
     /// The assertion that the application's federated credential names.
-    pub(in crate::e2e) fn expected(subject: &str) -> Expected {
+    fn expected(subject: &str) -> Expected {
         let audience = "api://AzureADTokenExchange".to_owned();
         Expected { subject: subject.to_owned(), audience }
     }

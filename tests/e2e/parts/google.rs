@@ -81,7 +81,7 @@ impl Google {
     }
 
     /// The assertion that the provider believes.
-    pub(in crate::e2e) fn expected(subject: &str) -> Expected {
+    fn expected(subject: &str) -> Expected {
         let audience = format!("https://iam.googleapis.com/{PROVIDER}");
         Expected { subject: subject.to_owned(), audience }
     }

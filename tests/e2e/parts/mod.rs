@@ -14,7 +14,7 @@ mod scene;
 mod server;
 mod sts;
 
-pub(super) use assertion::{Doubt, assertion};
+pub(super) use assertion::Doubt;
 pub(super) use aws::{ACCOUNT, Keys, Ministack, Moto, REGION};
 pub(super) use endpoint::Endpoint;
 pub(super) use entra::Entra;

@@ -60,7 +60,21 @@ impl<C: Cloud> Scene<C> {
         python("SYMBOLON_CLOUD_SDKS", C::SCRIPT, &environment).await
     }
 
-    /// The same of this assertion.
+    /// An assertion that the cloud believes.
+    pub(in crate::e2e) fn good(&self) -> String {
+        assertion(&self.gateway, self.cloud.witness().expected())
+    }
+
+    /// What the client fails as that reads one of these secrets with a good assertion.
+    pub(in crate::e2e) async fn fails(&self, expected: &[(&str, &str)]) {
+        let good = self.good();
+        for (secret, error) in expected {
+            let found = self.shown(&good, secret).await;
+            assert_eq!(found, json!({ "error": error }), "{secret}");
+        }
+    }
+
+    /// What the client makes of this assertion.
     pub(in crate::e2e) async fn shown(&self, assertion: &str, secret: &str) -> Value {
         let file = self.cloud.server().identity.directory().join("assertion.jwt");
         std::fs::write(&file, assertion).expect("assertion.jwt");
@@ -72,7 +86,7 @@ impl<C: Cloud> Scene<C> {
     pub(in crate::e2e) async fn no_deviation_passes(&self, secret: &str, error: &str) {
         let expected = self.cloud.witness().expected();
         let of = |expected: &Expected| assertion(&self.gateway, expected);
-        let good = of(expected);
+        let good = self.good();
         let unsigned = good.rsplit_once('.').map(|(message, _)| format!("{message}.AAAA"));
         let stranger = Expected { subject: "gateway:other".to_owned(), ..expected.clone() };
         let elsewhere =

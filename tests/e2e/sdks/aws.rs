@@ -59,7 +59,9 @@ fn profile(workload: &Workload<'_>, target: &str) -> Variables {
 }
 
 async fn before(sts: &Sts, ttl: &str) -> Gateway {
-    Gateway::start(Setup { blocks: sts.target(ttl), ..Setup::default() }).await
+    let gateway = Gateway::start(Setup { blocks: sts.target(ttl), ..Setup::default() }).await;
+    sts.witness().learn(&gateway).await;
+    gateway
 }
 
 fn expected(method: &str) -> Value {
