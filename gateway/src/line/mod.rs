@@ -46,6 +46,7 @@ use symbolon_core::error::{Kind, OauthError};
 use symbolon_core::id::RequestId;
 use symbolon_core::policy::{Bundle, Circumstances, Denial, Permit};
 use symbolon_core::principal::{Actor, Principal};
+use symbolon_host::CallError;
 use tracing::Instrument;
 
 use self::ask::{AskError, Asked, OauthRoute, Page, Public, Published, Request};
@@ -192,6 +193,27 @@ impl LineError {
             Self::Undelivered(error) => error.kind(),
             Self::Lease(error) => error.kind(),
             Self::Withdrawal(error) => error.kind(),
+        }
+    }
+
+    /// Whether it was permitted here, and is denied to this caller by what it was asked of.
+    fn is_denial_elsewhere(&self) -> bool {
+        match self {
+            Self::Undelivered(
+                Undelivered::Scope
+                | Undelivered::Caller(_)
+                | Undelivered::Call(
+                    CallError::NoCaller { .. }
+                    | CallError::CallerRefused { .. }
+                    | CallError::CallerForbidden(_),
+                ),
+            ) => true,
+            Self::Barred(_)
+            | Self::Denied(_)
+            | Self::NoRoom
+            | Self::Undelivered(_)
+            | Self::Lease(_)
+            | Self::Withdrawal(_) => false,
         }
     }
 
@@ -399,7 +421,12 @@ impl Line {
         if let Errand::Withdraw = known.errand {
             return Concluded { outcome: self.withdraw(world, known).await, permit: None };
         }
-        let context = symbolon_host::CallContext { request_id: request, deadline: known.deadline };
+        // Whoever is behind it is put in by the stations that act in a caller's name.
+        let context = symbolon_host::CallContext {
+            request_id: request,
+            deadline: known.deadline,
+            on_behalf: None,
+        };
         let (delivered, permit) = match ask.resource {
             Resource::Lease(_) | Resource::Leases => {
                 Box::pin(self.of_leases(world, known, (ask, page), &context)).await
@@ -564,9 +591,7 @@ impl Concluded {
                 | LineError::Denied(_)
                 | LineError::Lease(LedgerError::Unknown)),
             ) => (Outcome::Deny, error.code()),
-            Err(error @ LineError::Undelivered(Undelivered::Scope | Undelivered::Caller(_))) => {
-                (Outcome::Deny, error.code())
-            }
+            Err(error) if error.is_denial_elsewhere() => (Outcome::Deny, error.code()),
             Err(
                 error @ (LineError::NoRoom
                 | LineError::Undelivered(_)
