@@ -66,11 +66,21 @@ pub enum Point {
     AfterProven,
     /// After it is durable as the one in force, before the answer.
     AfterCurrent,
+    /// After the bytes of a component are durable, before its record is.
+    AfterShelved,
+    /// After its record is, before the answer.
+    AfterInstalled,
+    /// After a backend points at another component, before that one takes calls.
+    AfterPointed,
+    /// After it does, before the answer.
+    AfterSwapped,
+    /// After the record of a component is gone, before its bytes are.
+    AfterUnlisted,
 }
 
 impl Point {
     /// Every point.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 30] = [
         Self::BeforeReserve,
         Self::AfterReserve,
         Self::AfterIssue,
@@ -96,6 +106,11 @@ impl Point {
         Self::AfterChanged,
         Self::AfterProven,
         Self::AfterCurrent,
+        Self::AfterShelved,
+        Self::AfterInstalled,
+        Self::AfterPointed,
+        Self::AfterSwapped,
+        Self::AfterUnlisted,
     ];
 
     /// The name in the environment.
@@ -127,6 +142,11 @@ impl Point {
             Self::AfterChanged => "after-changed",
             Self::AfterProven => "after-proven",
             Self::AfterCurrent => "after-current",
+            Self::AfterShelved => "after-shelved",
+            Self::AfterInstalled => "after-installed",
+            Self::AfterPointed => "after-pointed",
+            Self::AfterSwapped => "after-swapped",
+            Self::AfterUnlisted => "after-unlisted",
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod app;
 pub mod assess;
 pub mod audit;
 pub mod barriers;
+pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod issuer;

@@ -23,6 +23,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::report::millis;
+
 pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::start())
 }
@@ -103,6 +105,34 @@ impl Load {
         let took = self.clock.elapsed().saturating_sub(begun).as_secs_f64();
         let (answers, connections): (Vec<_>, Vec<_>) = done.into_iter().unzip();
         (answers.into_iter().map(f64::from).sum::<f64>() / took, connections)
+    }
+
+    /// Asks on all connections for as long as `window`; how long each answer took, in milliseconds,
+    /// and the connections.
+    pub(crate) fn latencies(
+        &self,
+        connections: Vec<Connection>,
+        window: Duration,
+    ) -> (Vec<f64>, Vec<Connection>) {
+        let begun = self.clock.elapsed();
+        let done = self.runtime.block_on(async {
+            let mut tasks = JoinSet::new();
+            for mut connection in connections {
+                let clock = self.clock.clone();
+                tasks.spawn(async move {
+                    let mut took = Vec::new();
+                    while clock.elapsed().saturating_sub(begun) < window {
+                        let asked = clock.elapsed();
+                        connection.ask().await;
+                        took.push(millis(clock.elapsed().saturating_sub(asked)));
+                    }
+                    (took, connection)
+                });
+            }
+            tasks.join_all().await
+        });
+        let (took, connections): (Vec<_>, Vec<_>) = done.into_iter().unzip();
+        (took.into_iter().flatten().collect(), connections)
     }
 }
 

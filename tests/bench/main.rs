@@ -9,6 +9,7 @@
 
 mod audit;
 mod decide;
+mod hot_swap;
 mod lease;
 mod load;
 mod plugin_call;
@@ -22,7 +23,7 @@ use report::Report;
 
 type Bench = fn(&mut Report);
 
-const BENCHES: [(&str, Bench); 11] = [
+const BENCHES: [(&str, Bench); 12] = [
     ("plugin-call", plugin_call::run),
     ("decide", decide::run),
     ("verify", verify::run),
@@ -34,6 +35,7 @@ const BENCHES: [(&str, Bench); 11] = [
     ("lease-storm", lease::storm::run),
     ("lease-growth", lease::growth::run),
     ("read", read::run),
+    ("hot-swap", hot_swap::run),
 ];
 
 fn main() -> ExitCode {

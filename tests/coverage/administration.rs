@@ -22,6 +22,9 @@ fn body(operation: &str) -> &'static str {
         "lease.revoke" => r#"{"scope":"demo/"}"#,
         "lease.force" => r#"{"reason":"it is gone"}"#,
         "issuer.test" => r#"{"token":"a.b.c"}"#,
+        "plugin.install" => r#"{"component":"AGFzbQ==","source":"a.wasm"}"#,
+        "plugin.remove" | "plugin.release" => r#"{"component":"nothing@0.0.0"}"#,
+        "backend.activate" => r#"{"component":"static@0.1.0"}"#,
         _ => "",
     }
 }
@@ -39,11 +42,15 @@ fn expected(operation: &str) -> (u16, &'static str) {
         "lease.show" | "lease.renew" | "lease.force" => (400, "lease_unknown"),
         "backend.reconcile" => (404, "plugin_lacks_interface"),
         "backend.rotate-root" => (400, "not_rotatable"),
+        "backend.rollback" => (409, "no_previous"),
+        "plugin.install" => (409, "plugin_refused"),
+        "plugin.remove" => (400, "component_unknown"),
+        "plugin.release" => (400, "not_quarantined"),
         _ => (200, "done"),
     }
 }
 
-const CHANGING: [&str; 10] = [
+const CHANGING: [&str; 15] = [
     "reload",
     "lock",
     "unlock",
@@ -54,9 +61,14 @@ const CHANGING: [&str; 10] = [
     "lease.force",
     "lease.resume",
     "backend.rotate-root",
+    "backend.activate",
+    "backend.rollback",
+    "plugin.install",
+    "plugin.remove",
+    "plugin.release",
 ];
 
-const WITH_OBJECT: [&str; 12] = [
+const WITH_OBJECT: [&str; 17] = [
     "lock",
     "unlock",
     "revoke-sessions",
@@ -69,6 +81,11 @@ const WITH_OBJECT: [&str; 12] = [
     "backend.reconcile",
     "backend.rotate-root",
     "issuer.show",
+    "backend.activate",
+    "backend.rollback",
+    "plugin.install",
+    "plugin.remove",
+    "plugin.release",
 ];
 
 fn events(gateway: &Gateway, operation: &str) -> Vec<Value> {

@@ -37,6 +37,8 @@ pub(super) enum Scenario {
     Join,
     /// The only one who shares one gives it back.
     Leave,
+    /// A component is installed, activated or removed: see `components`.
+    Component,
 }
 
 /// A new point does not compile without saying what leads to it.
@@ -62,6 +64,11 @@ pub(super) fn scenario(point: Point) -> Scenario {
         Point::AfterKept | Point::AfterShared => Scenario::Share,
         Point::AfterJoined => Scenario::Join,
         Point::AfterForgotten => Scenario::Leave,
+        Point::AfterShelved
+        | Point::AfterInstalled
+        | Point::AfterPointed
+        | Point::AfterSwapped
+        | Point::AfterUnlisted => Scenario::Component,
     }
 }
 
@@ -82,7 +89,8 @@ fn cases() -> impl Iterator<Item = (Point, &'static str)> {
         Point::AfterOrder,
         Point::AfterCarriedOut,
     ];
-    let of_leases = |point: &Point| !matches!(scenario(*point), Scenario::Rotate);
+    let of_leases =
+        |point: &Point| !matches!(scenario(*point), Scenario::Rotate | Scenario::Component);
     let alone = Point::ALL.into_iter().filter(of_leases).map(|point| (point, "reader"));
     alone.chain(also_shared.into_iter().map(|point| (point, "shared")))
 }
@@ -102,7 +110,12 @@ fn must_end(point: Point) -> bool {
         | Point::AfterPending
         | Point::AfterChanged
         | Point::AfterProven
-        | Point::AfterCurrent => false,
+        | Point::AfterCurrent
+        | Point::AfterShelved
+        | Point::AfterInstalled
+        | Point::AfterPointed
+        | Point::AfterSwapped
+        | Point::AfterUnlisted => false,
         Point::AfterReserve
         | Point::AfterIssue
         | Point::AfterKept
@@ -183,6 +196,7 @@ pub(super) async fn lead_to(
         Scenario::Rotate => {
             let _cut = home.command(&["backend", "rotate-root", "db"]).await;
         }
+        Scenario::Component => panic!("see `components`"),
     }
     let status = running.ended().await;
     assert!(!status.success(), "{} was not reached", point.as_str());

@@ -1,5 +1,6 @@
 //! The real binary, killed and asked to stop.
 
+mod components;
 mod damage;
 mod leases;
 mod ledger;

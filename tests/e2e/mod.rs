@@ -2,12 +2,12 @@
 
 mod aws;
 mod azure;
-mod behalf;
 mod callers;
 mod clients;
 mod documents;
 mod github;
 mod google;
+pub(crate) mod hot_swap;
 mod jwks;
 mod key_ways;
 mod kubernetes;

@@ -1,6 +1,7 @@
 //! A gateway, in this process or in one of its own, an issuer, a database, a secret store, and what
 //! they need.
 
+pub mod component;
 mod gateway;
 mod issuer;
 pub mod parts;

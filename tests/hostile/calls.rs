@@ -21,8 +21,7 @@ impl Scene {
     fn context(&self) -> CallContext {
         let foundation = &self.gateway.app.foundation;
         let request_id = foundation.ids.request(foundation.clock.now());
-        let deadline = foundation.clock.elapsed() + Duration::from_secs(10);
-        CallContext { request_id, deadline, on_behalf: None }
+        CallContext { request_id, deadline: foundation.clock.elapsed() + Duration::from_secs(10) }
     }
 
     async fn names(&self, kind: &str) -> Vec<String> {

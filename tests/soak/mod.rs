@@ -2,7 +2,10 @@
 
 mod clients;
 
+use std::time::Duration;
+
 use crate::crash;
+use crate::e2e::hot_swap;
 
 /// Kills in an hour; a shorter run has fewer, and never fewer than CI.
 const KILLS: u32 = 200;
@@ -28,4 +31,16 @@ async fn killed_two_hundred_times_under_load_of_leases_nothing_lives_unaccounted
     let kills = (KILLS.saturating_mul(minutes()) / 60).clamp(FEWEST, KILLS);
     let issued = crash::killed_with_leases(usize::try_from(kills).unwrap()).await;
     println!("soak: killed {kills} times, {issued} leases issued, each accounted for and ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: `cargo xtask soak` runs it"]
+async fn swapped_every_second_for_ten_minutes_nobody_is_failed() {
+    // Ten minutes of an hour, and never less than one.
+    let seconds = u64::from(minutes()).saturating_mul(10).clamp(60, 600);
+    let seen = hot_swap::swapped_under_load(Duration::from_secs(seconds)).await;
+    println!(
+        "soak: {} swaps and {} refused in {seconds} s, {} put back, {} answers, none failed",
+        seen.swaps, seen.refused, seen.put_back, seen.answers
+    );
 }

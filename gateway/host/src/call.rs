@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use symbolon_core::clock::Clock;
 use symbolon_core::id::RequestId;
-use symbolon_core::policy::OnBehalf;
 use symbolon_core::secret::Secret;
 use tokio::time::Instant;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
@@ -22,10 +21,10 @@ use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
 
 use crate::bindings::types;
 use crate::breaker::{Breaker, Health};
-use crate::egress::InCallersName;
+use crate::conduct::Conduct;
 use crate::engine::Runtime;
 use crate::facade;
-use crate::fault::{CallError, Fault, FaultKind, Trap};
+use crate::fault::{AnswerFault, CallError, Fault, FaultKind, Trap};
 use crate::limits::{Exceeded, Limits, MAX_HANDLES};
 use crate::manifest::Interface;
 use crate::pace::{PATIENCE, Pace};
@@ -40,9 +39,6 @@ pub struct CallContext {
     pub request_id: RequestId,
     /// When the caller gives up, on [`Clock::elapsed`]. The backend's own limit may be earlier.
     pub deadline: Duration,
-    /// Who is behind it: nobody, if the gateway calls for itself. The host does not look at it; it
-    /// passes it to sources of credentials.
-    pub on_behalf: Option<OnBehalf>,
 }
 
 /// The functions of the contract that the host calls.
@@ -175,6 +171,7 @@ pub(crate) struct Caller {
     pub(crate) breaker: Breaker,
     pub(crate) places: Places,
     pub(crate) pace: Pace,
+    pub(crate) conduct: Conduct,
 }
 
 /// One call: what, for whom, and which secrets go in with it.
@@ -195,10 +192,31 @@ impl<'a> Call<'a> {
 }
 
 impl Caller {
+    /// Makes a call, checks its answer, and counts how it went. `validate` is not counted: it asks no
+    /// backend, and is made before anything depends on it.
+    pub(crate) async fn checked<P, T, U>(
+        &self,
+        call: Call<'_>,
+        params: P,
+        check: &(impl Fn(T) -> Result<U, AnswerFault> + Sync),
+    ) -> Result<U, CallError>
+    where
+        P: ComponentNamedList + Lower + Copy + Send + Sync,
+        T: Lift + Send + Sync + 'static,
+        (Result<T, types::Error>,): ComponentNamedList + Lift,
+    {
+        let answer = self.call(call, params).await;
+        let outcome = answer.and_then(|answer| check(answer).map_err(CallError::from));
+        if call.operation != Operation::Validate {
+            self.conduct.count(outcome.as_ref().err(), self.clock.elapsed());
+        }
+        outcome
+    }
+
     /// Makes a call, and once more if it only reads and the backend was not there, or did not take a
     /// credential for which there is another now. An exchange is tried three times if it is refused
     /// for a moment.
-    pub(crate) async fn call<P, T>(&self, call: Call<'_>, params: P) -> Result<T, CallError>
+    async fn call<P, T>(&self, call: Call<'_>, params: P) -> Result<T, CallError>
     where
         P: ComponentNamedList + Lower + Copy + Send + Sync,
         T: Lift + Send + Sync + 'static,
@@ -296,11 +314,9 @@ impl Caller {
                 fault.request_sent |= reached;
                 // Only where the guest says so: bodies are not read here, and AWS says it with 400.
                 *renewed = fault.kind == FaultKind::Unauthenticated && store.data().renew();
-                Err(in_callers_name(fault, store.data().in_callers_name()))
+                Err(CallError::Plugin(Box::new(fault)))
             }
-            Ok(Ok((Ok(answer),))) => {
-                lacks(store.data().in_callers_name(), reached).map(|()| answer)
-            }
+            Ok(Ok((Ok(answer),))) => Ok(answer),
         }
     }
 
@@ -312,26 +328,6 @@ impl Caller {
         } else {
             Ok(left.min(self.shared.limits.wall))
         }
-    }
-}
-
-/// What a plugin says of a call that had the credential of a caller, or should have had.
-fn in_callers_name(fault: Fault, name: InCallersName) -> CallError {
-    if let Err(lacking) = lacks(name, fault.request_sent) {
-        return lacking;
-    }
-    let is_callers = name == InCallersName::Yes && fault.kind == FaultKind::PermissionDenied;
-    let fault = Box::new(fault);
-    if is_callers { CallError::CallerForbidden(fault) } else { CallError::Plugin(fault) }
-}
-
-/// A call that did not get a caller's credential where it wanted one has failed, whatever the guest
-/// makes of it.
-fn lacks(name: InCallersName, reached: bool) -> Result<(), CallError> {
-    match name {
-        InCallersName::No | InCallersName::Yes => Ok(()),
-        InCallersName::Nobody => Err(CallError::NoCaller { reached }),
-        InCallersName::Refused => Err(CallError::CallerRefused { reached }),
     }
 }
 
@@ -419,15 +415,13 @@ fn health<T>(outcome: &Result<T, CallError>) -> Health {
             | FaultKind::Internal
             | FaultKind::Other => Health::Good,
         },
-        Err(CallError::Answer(_) | CallError::CallerForbidden(_)) => Health::Good,
+        Err(CallError::Answer(_)) => Health::Good,
         Err(
             CallError::Unsupported(_)
             | CallError::Busy
             | CallError::Paced(_)
             | CallError::Paused(_)
-            | CallError::Open(_)
-            | CallError::NoCaller { .. }
-            | CallError::CallerRefused { .. },
+            | CallError::Open(_),
         ) => Health::Unknown,
     }
 }

@@ -9,17 +9,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use symbolon_core::clock::{Clock, Timestamp};
 use symbolon_core::error::Kind;
 use symbolon_core::id::{BackendName, PluginName};
+use tokio::sync::Notify;
 
 use crate::admit::Admitted;
 use crate::answer::Role;
 use crate::breaker::{Breaker, BreakerState};
 use crate::call::Caller;
+use crate::conduct::{self, Conduct, PROBATION_CALLS, Tally, Verdict};
 use crate::limits::Limits;
 use crate::manifest::{Digest, Interface, Manifest};
 use crate::outbound::Outbound;
@@ -54,6 +57,18 @@ pub struct Generation {
     endorsement: Endorsement,
     caller: Caller,
     issued: Option<Issued>,
+    probation: Mutex<Option<Probation>>,
+}
+
+/// The first time of a generation that took the place of another.
+#[derive(Clone, Debug)]
+pub struct Probation {
+    /// The one before: it takes over what the new one fails at, and comes back if that fails.
+    pub before: Arc<Generation>,
+    /// When it began, on [`Clock::elapsed`].
+    pub since: Duration,
+    /// The part of calls at which the one before failed.
+    pub rate_before: f64,
 }
 
 /// Where the logins are remembered that a backend issues.
@@ -75,6 +90,7 @@ impl Generation {
             breaker: Breaker::new(limits.breaker_failures, limits.breaker_pause),
             places: Places::new(&limits),
             pace: Pace::new(limits.rate),
+            conduct: Conduct::default(),
             shared: Arc::new(Shared {
                 backend: Some(spec.name),
                 config: spec.config.to_string(),
@@ -94,7 +110,65 @@ impl Generation {
             endorsement: plugin.endorsement().clone(),
             caller,
             issued: None,
+            probation: Mutex::default(),
         }
+    }
+
+    /// Tells `alarm` of each failure that is the component's own.
+    #[must_use]
+    pub fn alarming(mut self, alarm: Arc<Notify>) -> Self {
+        self.caller.conduct = Conduct::alarming(alarm);
+        self
+    }
+
+    /// Is on probation from now on, after `before`, which has failed at `rate_before` of its calls.
+    pub fn begin_probation(&self, before: Arc<Self>, rate_before: f64) {
+        // A chain of those that were never proven would keep all of them.
+        before.end_probation();
+        let since = self.caller.clock.elapsed();
+        *self.held() = Some(Probation { before, since, rate_before });
+    }
+
+    /// Its probation, if it is on one.
+    #[must_use]
+    pub fn probation(&self) -> Option<Probation> {
+        self.held().clone()
+    }
+
+    /// Ends its probation, and with it lets the one before go.
+    pub fn end_probation(&self) {
+        // Outside of the lock: the last holder of a generation drops much.
+        let before = self.held().take();
+        drop(before);
+    }
+
+    /// What was counted of its calls.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.caller.conduct.tally()
+    }
+
+    /// The part of its calls at which it failed, once there are enough of them to say.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        let tally = self.tally();
+        if tally.calls < PROBATION_CALLS { 0.0 } else { tally.rate() }
+    }
+
+    /// What is to be done about it now.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let now = self.caller.clock.elapsed();
+        match self.probation() {
+            Some(Probation { since, rate_before, .. }) => {
+                conduct::on_probation(self.tally(), rate_before, now.saturating_sub(since))
+            }
+            None => self.caller.conduct.in_use(now),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Probation>> {
+        self.probation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers what it issues in `logins`, so that [`Generation::try_ended`] can try it. Does
@@ -270,6 +344,29 @@ impl Catalog {
             entries
         });
         before.get(backend).cloned()
+    }
+}
+
+/// A name in a catalog: who holds it finds what is in force at each moment.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    catalog: Arc<Catalog>,
+    name: BackendName,
+}
+
+impl Seat {
+    /// The place of `name` in `catalog`.
+    #[must_use]
+    pub fn new(catalog: Arc<Catalog>, name: BackendName) -> Self {
+        Self { catalog, name }
+    }
+
+    /// The generation that sits there now.
+    ///
+    /// # Errors
+    /// As [`Catalog::find`].
+    pub fn generation(&self) -> Result<Arc<Generation>, CatalogError> {
+        self.catalog.find(&self.name)
     }
 }
 

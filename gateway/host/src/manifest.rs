@@ -59,8 +59,18 @@ impl Digest {
         &self.0
     }
 
-    pub(crate) fn hex(&self) -> String {
+    /// 64 hexadecimal digits.
+    #[must_use]
+    pub fn hex(&self) -> String {
         hex::encode(self.0)
+    }
+
+    /// The digest of which these are the 64 hexadecimal digits.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut digest = [0; 32];
+        hex::decode_to_slice(text, &mut digest).ok()?;
+        Some(Self(digest))
     }
 }
 

@@ -12,6 +12,7 @@ use symbolon_core::id::LeaseId;
 use symbolon_core::path::SecretPath;
 use symbolon_core::secret::Secret;
 use tokio::time::Instant;
+use wasmtime::component::{ComponentNamedList, Lift, Lower};
 use zeroize::Zeroize;
 
 use crate::answer::{
@@ -22,6 +23,7 @@ use crate::bindings::guest::{credentials, exchange, secrets};
 use crate::bindings::types;
 use crate::call::{Call, CallContext, Operation};
 use crate::catalog::Generation;
+use crate::conduct;
 use crate::facade::{self, Latest};
 use crate::fault::{AnswerFault, CallError};
 use crate::sql::{self, Trial};
@@ -39,7 +41,7 @@ impl Generation {
     /// [`CallError`], with the plugin's own as [`CallError::Plugin`].
     pub async fn validate(&self, context: &CallContext) -> Result<Report, CallError> {
         let call = Call::new(Operation::Validate, context);
-        Ok(facade::report(self.caller().call(call, ()).await?)?)
+        self.asked(call, (), facade::report).await
     }
 
     /// Asks the backend whether it is there and lets the gateway in.
@@ -49,7 +51,7 @@ impl Generation {
     pub async fn probe(&self, context: &CallContext) -> Result<Report, CallError> {
         let call = Call::new(Operation::Probe, context);
         let told = self.told(context)?;
-        Ok(facade::report(self.caller().call(call, (&told,)).await?)?)
+        self.asked(call, (&told,), facade::report).await
     }
 
     /// Reads one secret, the newest version if none is named.
@@ -64,8 +66,8 @@ impl Generation {
     ) -> Result<SecretValue, CallError> {
         let call = Call::new(Operation::Read, context);
         let (told, selector) = (self.told(context)?, selector(path, version));
-        let answer = self.caller().call(call, (&told, &selector)).await?;
-        Ok(facade::secret(answer, path, version)?)
+        let check = |answer| facade::secret(answer, path, version);
+        self.asked(call, (&told, &selector), check).await
     }
 
     /// Reads several secrets, at most [`MAX_BATCH`], each with an outcome of its own.
@@ -83,11 +85,11 @@ impl Generation {
         let call = Call::new(Operation::ReadMany, context);
         let told = self.told(context)?;
         let selectors: Vec<_> = asked.iter().map(|(p, v)| selector(p, v.as_ref())).collect();
-        let answers: Vec<Result<secrets::Secret, types::Error>> =
-            self.caller().call(call, (&told, selectors.as_slice())).await?;
-        if answers.len() != asked.len() {
-            return Err(AnswerFault::Count.into());
-        }
+        let whole = |answers: Vec<Result<secrets::Secret, types::Error>>| {
+            let is_whole = answers.len() == asked.len();
+            if is_whole { Ok(answers) } else { Err(AnswerFault::Count) }
+        };
+        let answers = self.asked(call, (&told, selectors.as_slice()), whole).await?;
         let check = |(answer, (path, version)): (_, &Selector)| match answer {
             Ok(secret) => Ok(facade::secret(secret, path, version.as_ref())?),
             Err(fault) => Err(CallError::Plugin(Box::new(facade::fault(fault, &[])))),
@@ -108,7 +110,7 @@ impl Generation {
         let call = Call::new(Operation::List, context);
         let told = self.told(context)?;
         let folder = folder.map(SecretPath::as_str);
-        Ok(facade::listing(self.caller().call(call, (&told, folder, next)).await?)?)
+        self.asked(call, (&told, folder, next), facade::listing).await
     }
 
     /// Exchanges the gateway's assertion for a token of the target.
@@ -124,8 +126,8 @@ impl Generation {
         let call = Call { secrets: &secrets, ..Call::new(Operation::Exchange, context) };
         let latest = Latest::new(self.now(), request.ttl);
         let (told, raw) = (self.told(context)?, Wiped(exchange_request(request)?));
-        let answer = self.caller().call(call, (&told, &raw.0)).await?;
-        Ok(facade::token(answer, latest, &request.assertion)?)
+        let check = |answer| facade::token(answer, latest, &request.assertion);
+        self.asked(call, (&told, &raw.0), check).await
     }
 
     /// Issues a credential for a reservation.
@@ -163,8 +165,9 @@ impl Generation {
         let latest = Latest::new(self.now(), request.ttl);
         let (told, mut raw) = (self.told(context)?, Wiped(issue_request(request)));
         raw.0.materials.extend(bare(&made.told));
-        let answer = self.caller().call(call, (&told, &raw.0)).await?;
-        made.complete(facade::issued(answer, request.reservation, latest)?)
+        let check = |answer| facade::issued(answer, request.reservation, latest);
+        let issued = self.asked(call, (&told, &raw.0), check).await?;
+        made.complete(issued)
     }
 
     /// Extends a credential by `ttl` from now; answers when it ends then.
@@ -180,8 +183,8 @@ impl Generation {
         let call = Call::new(Operation::Renew, context);
         let latest = Latest::new(self.now(), ttl);
         let (told, credential) = (self.told(context)?, reference(credential));
-        let end: u64 = self.caller().call(call, (&told, &credential, ttl.as_secs())).await?;
-        Ok(latest.check(end)?)
+        let check = |end: u64| latest.check(end);
+        self.asked(call, (&told, &credential, ttl.as_secs()), check).await
     }
 
     /// Ends a credential. One that is not there is a success.
@@ -195,7 +198,7 @@ impl Generation {
     ) -> Result<(), CallError> {
         let call = Call::new(Operation::Revoke, context);
         let (told, credential) = (self.told(context)?, reference(credential));
-        self.caller().call(call, (&told, &credential)).await
+        self.asked(call, (&told, &credential), Ok).await
     }
 
     /// Tries the very login that was issued, after it was ended. Takes nobody's word, and none of the
@@ -237,7 +240,7 @@ impl Generation {
     ) -> Result<CredentialState, CallError> {
         let call = Call::new(Operation::Verify, context);
         let (told, credential) = (self.told(context)?, reference(credential));
-        Ok(facade::state(self.caller().call(call, (&told, &credential)).await?))
+        self.asked(call, (&told, &credential), |state| Ok(facade::state(state))).await
     }
 
     /// Lists the reservations whose credentials the backend holds, from `next` of the page before.
@@ -251,7 +254,7 @@ impl Generation {
     ) -> Result<IssuedPage, CallError> {
         let call = Call::new(Operation::ListIssued, context);
         let told = self.told(context)?;
-        Ok(facade::issued_page(self.caller().call(call, (&told, next)).await?)?)
+        self.asked(call, (&told, next), facade::issued_page).await
     }
 
     /// Has the plugin set `password` for the login by which the host comes to the backend's database.
@@ -267,7 +270,30 @@ impl Generation {
         let call =
             Call { secrets: &secrets, materials: &held, ..Call::new(Operation::Rotate, context) };
         let (told, none) = (self.told(context)?, Vec::<(String, Vec<u8>)>::new());
-        self.caller().call(call, (&told, none.as_slice())).await
+        self.asked(call, (&told, none.as_slice()), Ok).await
+    }
+
+    /// Makes a call and checks its answer. What fails by the component's own fault while it is on
+    /// probation is asked of the generation before, where asking twice changes no more than asking
+    /// once, or nothing was sent.
+    async fn asked<P, T, U>(
+        &self,
+        call: Call<'_>,
+        params: P,
+        check: impl Fn(T) -> Result<U, AnswerFault> + Send + Sync,
+    ) -> Result<U, CallError>
+    where
+        P: ComponentNamedList + Lower + Copy + Send + Sync,
+        T: Lift + Send + Sync + 'static,
+        U: Send,
+        (Result<T, types::Error>,): ComponentNamedList + Lift,
+    {
+        let outcome = self.caller().checked(call, params, &check).await;
+        let may = |error: &CallError| may_be_asked_of_another(call.operation, error);
+        match self.probation().filter(|_| outcome.as_ref().is_err_and(may)) {
+            Some(on) => Box::pin(on.before.caller().checked(call, params, &check)).await,
+            None => outcome,
+        }
     }
 
     /// What the host makes for a database user: nothing for other backends.
@@ -295,6 +321,12 @@ impl Generation {
             metadata: Vec::new(),
         })
     }
+}
+
+/// Whether another generation may be asked what this one failed at.
+fn may_be_asked_of_another(operation: Operation, error: &CallError) -> bool {
+    let is_own = conduct::is_fault(error) || matches!(error, CallError::Open(_));
+    is_own && (operation.only_reads() || !error.may_have_acted())
 }
 
 /// Fields of a database user.

@@ -4,6 +4,7 @@ use http::Method;
 use serde::Deserialize;
 use symbolon_core::id::BackendName;
 
+use super::plugins::Activation;
 use super::{OperationError, body, malformed, no_route};
 use crate::listen::Arrival;
 
@@ -19,6 +20,10 @@ pub enum Verb {
     Reconcile(BackendName, bool),
     /// Replace the login that the gateway itself has there.
     RotateRoot(BackendName),
+    /// Let it, or a target of this name, run another component.
+    Activate(BackendName, Activation),
+    /// Let it run the component before.
+    RollBack(BackendName),
 }
 
 impl Verb {
@@ -29,6 +34,8 @@ impl Verb {
             Self::Probe(_) => "backend.probe",
             Self::Reconcile(..) => "backend.reconcile",
             Self::RotateRoot(_) => "backend.rotate-root",
+            Self::Activate(..) => "backend.activate",
+            Self::RollBack(_) => "backend.rollback",
         }
     }
 
@@ -36,9 +43,11 @@ impl Verb {
     #[must_use]
     pub fn object(&self) -> String {
         match self {
-            Self::Probe(backend) | Self::Reconcile(backend, _) | Self::RotateRoot(backend) => {
-                backend.to_string()
-            }
+            Self::Activate(backend, activation) => format!("{backend} {}", activation.wanted),
+            Self::Probe(backend)
+            | Self::Reconcile(backend, _)
+            | Self::RotateRoot(backend)
+            | Self::RollBack(backend) => backend.to_string(),
         }
     }
 
@@ -48,7 +57,7 @@ impl Verb {
         match self {
             Self::Probe(_) => false,
             Self::Reconcile(_, remove) => *remove,
-            Self::RotateRoot(_) => true,
+            Self::RotateRoot(_) | Self::Activate(..) | Self::RollBack(_) => true,
         }
     }
 }
@@ -70,6 +79,8 @@ pub(super) fn parse(arrival: &Arrival, rest: &str) -> Result<Verb, OperationErro
     match verb {
         "probe" => Ok(Verb::Probe(backend()?)),
         "rotate-root" => Ok(Verb::RotateRoot(backend()?)),
+        "activate" => Ok(Verb::Activate(backend()?, Activation::read(&arrival.body)?)),
+        "rollback" => Ok(Verb::RollBack(backend()?)),
         "reconcile" => {
             let bytes = &arrival.body;
             let wish: ReconcileBody =

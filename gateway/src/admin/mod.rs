@@ -13,6 +13,7 @@
 pub mod backends;
 pub mod issuers;
 pub mod leases;
+pub mod plugins;
 mod socket;
 
 use std::collections::BTreeMap;
@@ -45,8 +46,8 @@ pub enum Operation {
     Status,
     /// Read the configuration again.
     Reload,
-    /// The plugins and the backends they serve.
-    Plugins,
+    /// Something about components.
+    Plugins(plugins::Verb),
     /// The issuers and their keys.
     Issuers,
     /// The targets, and what their clouds have to know.
@@ -103,7 +104,7 @@ impl Operation {
         match self {
             Self::Status => "status",
             Self::Reload => "reload",
-            Self::Plugins => "plugin.ls",
+            Self::Plugins(verb) => verb.name(),
             Self::Issuers => "issuer.ls",
             Self::Targets => "target.ls",
             Self::Metrics => "metrics",
@@ -130,9 +131,9 @@ impl Operation {
             Self::Leases(verb) => verb.object(),
             Self::Backend(verb) => Some(verb.object()),
             Self::Issuer(verb) => verb.object(),
+            Self::Plugins(verb) => verb.object(),
             Self::Status
             | Self::Reload
-            | Self::Plugins
             | Self::Issuers
             | Self::Targets
             | Self::Metrics
@@ -154,8 +155,8 @@ impl Operation {
             | Self::RotateKeys => true,
             Self::Leases(verb) => verb.changes(),
             Self::Backend(verb) => verb.changes(),
+            Self::Plugins(verb) => verb.changes(),
             Self::Status
-            | Self::Plugins
             | Self::Issuers
             | Self::Issuer(_)
             | Self::Targets
@@ -345,7 +346,7 @@ fn malformed(detail: &str) -> OperationError {
 /// Method, path and name of every operation: what tests of every operation go through.
 ///
 /// `{lease}`, `{backend}` and `{issuer}` stand for an id, a name and an alias.
-pub const ROUTES: [(&str, &str, &str); 27] = [
+pub const ROUTES: [(&str, &str, &str); 32] = [
     ("GET", "/v1/status", "status"),
     ("POST", "/v1/reload", "reload"),
     ("GET", "/v1/plugins", "plugin.ls"),
@@ -373,6 +374,11 @@ pub const ROUTES: [(&str, &str, &str); 27] = [
     ("POST", "/v1/backends/{backend}/probe", "backend.probe"),
     ("POST", "/v1/backends/{backend}/reconcile", "backend.reconcile"),
     ("POST", "/v1/backends/{backend}/rotate-root", "backend.rotate-root"),
+    ("POST", "/v1/backends/{backend}/activate", "backend.activate"),
+    ("POST", "/v1/backends/{backend}/rollback", "backend.rollback"),
+    ("POST", "/v1/plugins", "plugin.install"),
+    ("POST", "/v1/plugins:remove", "plugin.remove"),
+    ("POST", "/v1/plugins:release", "plugin.release"),
 ];
 
 /// Method and path to operation, as in [`ROUTES`].
@@ -386,13 +392,15 @@ fn parse(arrival: &Arrival) -> Result<Operation, OperationError> {
     if let Some(rest) = path.strip_prefix(backends::PATH) {
         return backends::parse(arrival, rest).map(Operation::Backend);
     }
+    if let Some(rest) = path.strip_prefix(plugins::PATH) {
+        return plugins::parse(arrival, rest).map(Operation::Plugins);
+    }
     if let Some(rest) = path.strip_prefix(issuers::PATH).filter(|rest| !rest.is_empty()) {
         return issuers::parse(arrival, rest).map(Operation::Issuer);
     }
     match path {
         "/v1/status" if get => Ok(Operation::Status),
         "/v1/reload" if post => Ok(Operation::Reload),
-        "/v1/plugins" if get => Ok(Operation::Plugins),
         "/v1/issuers" if get => Ok(Operation::Issuers),
         "/v1/targets" if get => Ok(Operation::Targets),
         "/metrics" if get => Ok(Operation::Metrics),
@@ -558,6 +566,10 @@ mod tests {
                 "lease.revoke" => r#"{"scope":"db/"}"#,
                 "lease.force" => r#"{"reason":"gone"}"#,
                 "issuer.test" => r#"{"token":"a.b.c"}"#,
+                "plugin.install" => r#"{"component":"AGFzbQ==","source":"a.wasm"}"#,
+                "plugin.remove" | "plugin.release" | "backend.activate" => {
+                    r#"{"component":"static@0.1.0"}"#
+                }
                 _ => "",
             };
             let named = path.replace("{lease}", "01JBX7K2M9P4QRSTVWXYZ01234");

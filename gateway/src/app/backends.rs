@@ -21,19 +21,25 @@ use symbolon_host::egress::{
 };
 use symbolon_host::outbound::{Upstream, asked, filled};
 use symbolon_host::sql::{LoginSource, Pool, PoolLimits, ServerSettings, Transport};
-use symbolon_host::{Admitted, BackendSpec, CallContext, Entry, Generation, Limits, Rate};
+use symbolon_host::{
+    Admitted, BackendSpec, CallContext, Catalog, Entry, Generation, Limits, Rate, Seat,
+};
 use tokio::time::Instant;
 
 use super::foundation::Foundation;
 use super::grants;
-use super::plugins::Plugins;
+use super::outcome::Outcome;
 use super::reread::{self, Reread};
+use super::stock;
+use crate::catalog::Pointed;
 use crate::config::{self, Config, Credentials};
 use crate::issuer::{
-    Beside, CallerSettings, CallerSource, CallerTarget, CallerTargets, Means, Named, SignedSource,
-    TargetSettings, TargetSource,
+    Beside, CallerSettings, CallerTarget, CallerTargets, Named, SignedSource, TargetSettings,
+    TargetSource,
 };
 use crate::keyring::TargetAudience;
+use crate::line::World;
+use crate::line::connections::Connections;
 use crate::root_login::Account;
 use crate::telemetry::Metrics;
 
@@ -52,10 +58,9 @@ const VALIDATIONS: usize = 8;
 /// Why a backend is degraded, for the operator.
 type Reason = String;
 
-/// What one backend or target is made of.
+/// What one backend or target is made of, but for the component.
 struct Plan<'a> {
     name: BackendName,
-    plugin: &'a config::PluginRef,
     settings: &'a config::Settings,
     roles: Vec<Role>,
     egress: &'a [config::Egress],
@@ -64,28 +69,107 @@ struct Plan<'a> {
     database: Option<&'a config::Database>,
 }
 
+/// Tokens of targets in the gateway's own name, one source for all backends that use it.
+pub(crate) type Sources = BTreeMap<TargetName, Arc<TargetSource>>;
+
+/// The component that a backend or target is to run, and the one that it runs.
+#[derive(Clone, Debug)]
+pub(super) struct Chosen {
+    pub(super) to: Result<Arc<Admitted>, Reason>,
+    /// What runs now.
+    pub(super) running: Option<Pointed>,
+    /// The last one that is known to be good, if it is another, and the part of calls at which it
+    /// failed.
+    pub(super) before: Option<(Arc<Admitted>, f64)>,
+}
+
 /// Makes the backends of one configuration.
 pub(super) struct Builder<'a> {
     foundation: &'a Foundation,
     config: &'a Config,
-    plugins: &'a Plugins,
-    /// Targets made so far: their generation, or why there is none.
-    targets: BTreeMap<TargetName, Result<Arc<Generation>, Reason>>,
-    sources: BTreeMap<TargetName, Arc<dyn CredentialSource>>,
+    /// The component of each backend and target. Their names differ.
+    chosen: BTreeMap<BackendName, Chosen>,
+    /// Targets made so far.
+    exchangers: Arc<Catalog>,
+    sources: Sources,
+    connections: Arc<Connections>,
+    outcomes: BTreeMap<BackendName, Outcome>,
+}
+
+/// What was made of one backend or target, not checked yet.
+struct Made {
+    name: BackendName,
+    to: Result<Arc<Generation>, Reason>,
+    running: Option<Pointed>,
+    before: Option<(Result<Arc<Generation>, Reason>, f64)>,
+}
+
+/// All that was made.
+pub(super) struct All {
+    pub(super) targets: CallerTargets,
+    pub(super) exchangers: Arc<Catalog>,
+    pub(super) sources: Sources,
+    pub(super) connections: Arc<Connections>,
+    pub(super) backends: Entries,
+    pub(super) outcomes: BTreeMap<BackendName, Outcome>,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(
         foundation: &'a Foundation,
         config: &'a Config,
-        plugins: &'a Plugins,
+        chosen: BTreeMap<BackendName, Chosen>,
     ) -> Self {
-        let (targets, sources) = (BTreeMap::new(), BTreeMap::new());
-        Self { foundation, config, plugins, targets, sources }
+        Self {
+            foundation,
+            config,
+            chosen,
+            exchangers: Arc::new(Catalog::default()),
+            sources: Sources::new(),
+            connections: Arc::default(),
+            outcomes: BTreeMap::new(),
+        }
+    }
+
+    /// One that makes something for `world`, whose targets it uses.
+    pub(super) fn beside(foundation: &'a Foundation, config: &'a Config, world: &World) -> Self {
+        Self {
+            foundation,
+            config,
+            chosen: BTreeMap::new(),
+            exchangers: world.exchangers.clone(),
+            sources: world.sources.clone(),
+            connections: world.connections.clone(),
+            outcomes: BTreeMap::new(),
+        }
+    }
+
+    /// Everything of the configuration.
+    pub(super) async fn all(mut self) -> All {
+        let targets = Box::pin(self.targets()).await;
+        let backends = Box::pin(self.backends()).await;
+        let Self { exchangers, sources, connections, outcomes, .. } = self;
+        All { targets, exchangers, sources, connections, backends, outcomes }
+    }
+
+    /// A generation of `name` with the component `plugin`, checked with its configuration; none if
+    /// the configuration has neither a backend nor a target of this name.
+    pub(super) async fn candidate(
+        &mut self,
+        name: &BackendName,
+        plugin: &Admitted,
+    ) -> Option<Result<Arc<Generation>, Reason>> {
+        let config = self.config;
+        let plan = match config.backends.get(name) {
+            Some(backend) => backend_plan(name, backend),
+            None => target_plan(name, config.targets.get(name.as_str())?),
+        };
+        let made = Box::pin(self.generation(&plan, plugin)).await;
+        Some(self.checked(made).await)
     }
 
     /// Every target as callers see it, ready or degraded.
-    pub(super) async fn targets(&mut self) -> CallerTargets {
+    async fn targets(&mut self) -> CallerTargets {
         let mut targets = CallerTargets::new();
         for (name, target) in &self.config.targets {
             let made = Box::pin(self.caller_target(name, target)).await;
@@ -102,7 +186,7 @@ impl<'a> Builder<'a> {
         name: &TargetName,
         target: &config::Target,
     ) -> Result<Arc<CallerTarget>, Reason> {
-        let generation = Box::pin(self.target(name)).await?;
+        let seat = Box::pin(self.target(name)).await?;
         let audience = TargetAudience::from_configuration(&target.audience);
         let exchange = &target.exchange;
         let settings = CallerSettings {
@@ -126,66 +210,102 @@ impl<'a> Builder<'a> {
             max_leases: exchange.max_leases,
         };
         let keyring = self.foundation.keyring.clone();
-        Ok(Arc::new(CallerTarget::new(settings, generation, keyring)))
+        Ok(Arc::new(CallerTarget::new(settings, seat, keyring)))
     }
 
     /// Every backend, ready or degraded. What the components check themselves is checked at once.
-    pub(super) async fn backends(mut self) -> Entries {
-        let mut made = Vec::with_capacity(self.config.backends.len());
-        for (name, backend) in &self.config.backends {
-            let plan = Plan {
-                name: name.clone(),
-                plugin: &backend.plugin,
-                settings: &backend.settings,
-                roles: roles(backend),
-                egress: &backend.egress,
-                credentials: backend.credentials.as_ref(),
-                limits: &backend.limits,
-                database: backend.database.as_ref(),
-            };
-            made.push((name.clone(), Box::pin(self.generation(plan)).await));
+    async fn backends(&mut self) -> Entries {
+        let config = self.config;
+        let mut made = Vec::with_capacity(config.backends.len());
+        for (name, backend) in &config.backends {
+            let plan = backend_plan(name, backend);
+            made.push(Box::pin(self.made(&plan)).await);
         }
-        let checked = made.into_iter().map(|(name, made)| self.entry(name, made));
-        futures_util::stream::iter(checked).buffered(VALIDATIONS).collect().await
+        let settled: Vec<_> = {
+            let this = &*self;
+            let settled = made.into_iter().map(|made| this.settled(made));
+            futures_util::stream::iter(settled).buffered(VALIDATIONS).collect().await
+        };
+        let keep = |(name, entry, outcome): (BackendName, Entry, Outcome)| {
+            self.outcomes.insert(name.clone(), outcome);
+            (name, entry)
+        };
+        settled.into_iter().map(keep).collect()
     }
 
-    /// What the catalog says of a backend, once its plugin has checked its configuration.
-    async fn entry(
-        &self,
-        name: BackendName,
-        made: Result<Arc<Generation>, Reason>,
-    ) -> (BackendName, Entry) {
-        let entry = match self.checked(made).await {
-            Ok(generation) => Entry::Ready(generation),
-            Err(reason) => {
-                tracing::error!(backend = %name, reason, "the backend is degraded");
-                Entry::Degraded { reason }
+    /// The generations of a plan: the one that is to run, and the one to go back to.
+    async fn made(&mut self, plan: &Plan<'_>) -> Made {
+        let chosen = self.chosen.get(&plan.name).cloned();
+        let chosen = chosen.unwrap_or_else(|| Chosen {
+            to: Err("no component was chosen".to_owned()),
+            running: None,
+            before: None,
+        });
+        let to = match &chosen.to {
+            Ok(plugin) => Box::pin(self.generation(plan, plugin)).await,
+            Err(reason) => Err(reason.clone()),
+        };
+        let before = match &chosen.before {
+            Some((plugin, rate)) => Some((Box::pin(self.generation(plan, plugin)).await, *rate)),
+            None => None,
+        };
+        Made { name: plan.name.clone(), to, running: chosen.running, before }
+    }
+
+    /// What the catalog says of what was made, once its plugin has checked its configuration. One
+    /// that fails where another runs leaves that one in place, with the configuration of now.
+    async fn settled(&self, made: Made) -> (BackendName, Entry, Outcome) {
+        let Made { name, to, running, before } = made;
+        let to = self.checked(to).await;
+        let before = match before {
+            Some((before, rate)) => self.checked(before).await.ok().map(|before| (before, rate)),
+            None => None,
+        };
+        let (entry, outcome) = match (to, before) {
+            (Ok(to), before) => {
+                let outcome = Outcome::of(running, stock::pointed(&to));
+                if let Some((before, rate)) = before {
+                    to.begin_probation(before, rate);
+                }
+                (Entry::Ready(to), outcome)
+            }
+            (Err(reason), Some((before, _))) => {
+                let kept = stock::pointed(&before);
+                (Entry::Ready(before), Outcome::RolledBack { kept, reason })
+            }
+            (Err(reason), None) => {
+                (Entry::Degraded { reason: reason.clone() }, Outcome::Degraded(reason))
             }
         };
-        (name, entry)
+        outcome.log(&name);
+        (name, entry, outcome)
     }
 
     /// One that its plugin has not checked yet.
-    async fn generation(&mut self, plan: Plan<'_>) -> Result<Arc<Generation>, Reason> {
-        let plugin = self.plugins.find(plan.plugin)?;
+    async fn generation(
+        &mut self,
+        plan: &Plan<'_>,
+        plugin: &Admitted,
+    ) -> Result<Arc<Generation>, Reason> {
         let injections = match plan.credentials {
-            Some(credentials) => Box::pin(self.injections(&plan, &plugin, credentials)).await?,
+            Some(credentials) => Box::pin(self.injections(plan, plugin, credentials)).await?,
             None => Vec::new(),
         };
-        let outbound = Box::new(self.network(&plan, &plugin, injections)?);
+        let outbound = Box::new(self.network(plan, plugin, injections)?);
         let database = match plan.database {
-            Some(of) => Some(Box::pin(self.database(&plan, of)).await?),
+            Some(of) => Some(Box::pin(self.database(plan, of)).await?),
             None => None,
         };
         let spec = BackendSpec {
-            name: plan.name,
+            name: plan.name.clone(),
             config: plan.settings.as_json().clone(),
-            roles: plan.roles,
+            roles: plan.roles.clone(),
             limits: limits(plan.limits),
             outbound,
             database,
         };
-        let generation = Generation::new(&plugin, spec, self.foundation.clock.clone());
+        let generation = Generation::new(plugin, spec, self.foundation.clock.clone());
+        let generation = generation.alarming(self.foundation.alarm.clone());
         let generation = match plan.database {
             Some(of) if of.probe => generation.remembering(self.foundation.issued.clone()),
             Some(_) | None => generation,
@@ -195,6 +315,9 @@ impl<'a> Builder<'a> {
 
     /// Connections to the plan's database, none of them open yet.
     async fn database(&self, plan: &Plan<'_>, of: &config::Database) -> Result<Arc<Pool>, Reason> {
+        if let Some(pool) = self.connections.pool(&plan.name) {
+            return Ok(pool);
+        }
         let named = |error: &dyn std::error::Error| match error.source() {
             Some(cause) => format!("the database `{}`: {error}: {cause}", of.host),
             None => format!("the database `{}`: {error}", of.host),
@@ -224,6 +347,7 @@ impl<'a> Builder<'a> {
         if let Err(error) = Box::pin(self.foundation.logins.settle(&plan.name, &pool)).await {
             tracing::error!(backend = %plan.name, %error, "the rotated login stays pending");
         }
+        self.connections.keep_pool(&plan.name, &pool);
         Ok(pool)
     }
 
@@ -254,7 +378,6 @@ impl<'a> Builder<'a> {
         let context = CallContext {
             request_id: self.foundation.ids.request(clock.now()),
             deadline: clock.elapsed().saturating_add(VALIDATION),
-            on_behalf: None,
         };
         match Box::pin(generation.validate(&context)).await {
             Ok(_) => Ok(generation),
@@ -276,21 +399,16 @@ impl<'a> Builder<'a> {
     ) -> Result<Upstream, Reason> {
         let asked = asked(plugin.manifest(), plan.settings.as_json())
             .map_err(|error| format!("the manifest's egress: {error}"))?;
-        let granted = plan.egress.iter().map(grant).collect::<Result<Vec<_>, _>>()?;
-        let common = intersect(&asked, &granted);
-        for missing in &common.unmet {
-            tracing::warn!(backend = %plan.name, grant = %missing, "asked by the plugin, not granted");
-        }
-        let client_limits = ClientLimits {
-            exchanges: usize::try_from(plan.limits.concurrency).unwrap_or(usize::MAX),
-            connections: usize::try_from(plan.limits.concurrency).unwrap_or(usize::MAX),
-            ..ClientLimits::default()
+        let wanted = &plugin.manifest().egress;
+        let client = match self.connections.client(&plan.name, wanted) {
+            Some(client) => client,
+            None => self.client(plan, &asked)?,
         };
-        let network = self.foundation.network.clone();
+        self.connections.keep_client(&plan.name, wanted, &client);
         let limits =
             EgressLimits { response_body: plan.limits.response, ..EgressLimits::default() };
         Ok(Upstream {
-            client: EgressClient::new(network, common.grants, client_limits),
+            client,
             injections: Arc::new(Injections::new(injections)),
             limits,
             clock: self.foundation.clock.clone(),
@@ -299,6 +417,21 @@ impl<'a> Builder<'a> {
                 metrics: self.foundation.metrics(),
             }),
         })
+    }
+
+    /// A client for what the plugin asks for and the operator grants.
+    fn client(&self, plan: &Plan<'_>, asked: &[Grant]) -> Result<Arc<EgressClient>, Reason> {
+        let granted = plan.egress.iter().map(grant).collect::<Result<Vec<_>, _>>()?;
+        let common = intersect(asked, &granted);
+        for missing in &common.unmet {
+            tracing::warn!(backend = %plan.name, grant = %missing, "asked by the plugin, not granted");
+        }
+        let limits = ClientLimits {
+            exchanges: usize::try_from(plan.limits.concurrency).unwrap_or(usize::MAX),
+            connections: usize::try_from(plan.limits.concurrency).unwrap_or(usize::MAX),
+            ..ClientLimits::default()
+        };
+        Ok(EgressClient::new(self.foundation.network.clone(), common.grants, limits))
     }
 
     async fn injections(
@@ -348,34 +481,18 @@ impl<'a> Builder<'a> {
     }
 
     /// The source of a target's tokens: one for all backends that use it.
-    async fn target_source(
-        &mut self,
-        name: &TargetName,
-    ) -> Result<Arc<dyn CredentialSource>, Reason> {
+    async fn target_source(&mut self, name: &TargetName) -> Result<Arc<TargetSource>, Reason> {
         if let Some(source) = self.sources.get(name) {
             return Ok(source.clone());
         }
+        let seat = Box::pin(self.target(name)).await?;
         let target = self.config.targets.get(name).ok_or_else(|| unknown_target(name))?;
-        let source: Arc<dyn CredentialSource> = match target.subject {
-            config::AssertionSubject::Gateway => {
-                Arc::new(Box::pin(self.source_of_gateway(name, target)).await?)
-            }
-            config::AssertionSubject::Caller => {
-                let of_callers = Box::pin(self.caller_target(name, target)).await?;
-                let withdrawn = self.foundation.withdrawn.clone();
-                CallerSource::new(of_callers, self.means(), withdrawn)
-            }
-        };
-        self.sources.insert(name.clone(), source.clone());
-        Ok(source)
-    }
-
-    async fn source_of_gateway(
-        &mut self,
-        name: &TargetName,
-        target: &config::Target,
-    ) -> Result<TargetSource, Reason> {
-        let generation = Box::pin(self.target(name)).await?;
+        if target.subject == config::AssertionSubject::Caller {
+            return Err(format!(
+                "the target `{name}` has subject = \"caller\"; a backend's credentials are the \
+                 gateway's own"
+            ));
+        }
         let settings = TargetSettings {
             name: name.clone(),
             audience: TargetAudience::from_configuration(&target.audience)
@@ -383,17 +500,11 @@ impl<'a> Builder<'a> {
             subject: format!("gateway:{name}"),
             ttl: target.ttl,
         };
-        Ok(TargetSource::new(settings, generation, self.means()))
-    }
-
-    fn means(&self) -> Means {
-        let Foundation { keyring, barriers, clock, ids, .. } = self.foundation;
-        Means {
-            keyring: keyring.clone(),
-            barriers: barriers.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-        }
+        let Foundation { keyring, clock, ids, .. } = self.foundation;
+        let source = TargetSource::new(settings, seat, keyring.clone(), clock.clone(), ids.clone());
+        let source = Arc::new(source);
+        self.sources.insert(name.clone(), source.clone());
+        Ok(source)
     }
 
     fn target_form(
@@ -402,8 +513,8 @@ impl<'a> Builder<'a> {
         scope: Option<&config::Scope>,
         stated: Option<config::Scope>,
     ) -> Result<Form, Reason> {
-        let made = self.targets.get(name).and_then(|made| made.as_ref().ok());
-        let generation = made.ok_or_else(|| unknown_target(name))?;
+        let generation = self.exchangers.find(&seat_name(name)?);
+        let generation = generation.map_err(|_| unknown_target(name))?;
         let kind = generation.manifest().metadata.get(TOKEN_KIND).map(String::as_str);
         match kind {
             Some("aws") => match scope.cloned().or(stated) {
@@ -425,27 +536,49 @@ impl<'a> Builder<'a> {
         }
     }
 
-    async fn target(&mut self, name: &TargetName) -> Result<Arc<Generation>, Reason> {
-        if let Some(made) = self.targets.get(name) {
-            return made.clone();
+    /// The place of a target, which has a component that takes calls.
+    async fn target(&mut self, name: &TargetName) -> Result<Seat, Reason> {
+        let target = self.config.targets.get(name).ok_or_else(|| unknown_target(name))?;
+        let of = seat_name(name)?;
+        if !self.exchangers.entries().contains_key(&of) {
+            let made = Box::pin(self.made(&target_plan(&of, target))).await;
+            let (_, entry, outcome) = Box::pin(self.settled(made)).await;
+            self.exchangers.put(&of, &entry);
+            self.outcomes.insert(of.clone(), outcome);
         }
-        let config = self.config;
-        let target = config.targets.get(name).ok_or_else(|| unknown_target(name))?;
-        let plan = Plan {
-            name: BackendName::parse(name.as_str()).map_err(|error| error.to_string())?,
-            plugin: &target.plugin,
-            settings: &target.settings,
-            roles: Vec::new(),
-            egress: &target.egress,
-            credentials: target.credentials.as_ref(),
-            limits: &target.limits,
-            database: None,
-        };
-        let made = Box::pin(self.generation(plan)).await;
-        let made =
-            self.checked(made).await.map_err(|reason| format!("its target `{name}`: {reason}"));
-        self.targets.insert(name.clone(), made.clone());
-        made
+        match self.exchangers.entries().get(&of) {
+            Some(Entry::Degraded { reason }) => Err(format!("its target `{name}`: {reason}")),
+            Some(Entry::Ready(_)) | None => Ok(Seat::new(self.exchangers.clone(), of)),
+        }
+    }
+}
+
+/// The name of a target among the places of components. No backend has it.
+pub(super) fn seat_name(target: &TargetName) -> Result<BackendName, Reason> {
+    BackendName::parse(target.as_str()).map_err(|error| error.to_string())
+}
+
+fn backend_plan<'a>(name: &BackendName, backend: &'a config::Backend) -> Plan<'a> {
+    Plan {
+        name: name.clone(),
+        settings: &backend.settings,
+        roles: roles(backend),
+        egress: &backend.egress,
+        credentials: backend.credentials.as_ref(),
+        limits: &backend.limits,
+        database: backend.database.as_ref(),
+    }
+}
+
+fn target_plan<'a>(name: &BackendName, target: &'a config::Target) -> Plan<'a> {
+    Plan {
+        name: name.clone(),
+        settings: &target.settings,
+        roles: Vec::new(),
+        egress: &target.egress,
+        credentials: target.credentials.as_ref(),
+        limits: &target.limits,
+        database: None,
     }
 }
 
@@ -525,18 +658,17 @@ fn sigv4(keys: &config::SigV4) -> Result<(Form, Credential), Reason> {
 struct Fixed(Arc<Credential>);
 
 impl CredentialSource for Fixed {
-    fn credential<'a>(
-        &'a self,
-        _: &'a CallContext,
+    fn credential(
+        &self,
         _: Instant,
     ) -> symbolon_host::egress::BoxFuture<
-        'a,
+        '_,
         Result<Arc<Credential>, symbolon_host::egress::SourceError>,
     > {
         Box::pin(async { Ok(self.0.clone()) })
     }
 
-    fn invalidate(&self, _: &CallContext, _: &Arc<Credential>, status: http::StatusCode) -> bool {
+    fn invalidate(&self, _: &Arc<Credential>, status: http::StatusCode) -> bool {
         tracing::warn!(%status, "the upstream does not take the configured credential");
         false
     }

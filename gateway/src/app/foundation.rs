@@ -17,10 +17,12 @@ use symbolon_host::egress::Network;
 use symbolon_host::engine::EngineSettings;
 use symbolon_host::sql::IssuedLogins;
 use symbolon_host::{CompiledCache, Host};
+use tokio::sync::Notify;
 
 use super::StartError;
 use crate::audit::{AnchorError, Anchors, Journal, Parts as JournalParts};
 use crate::barriers::{DurableBarriers, OnceSet, Withdrawn};
+use crate::catalog::Components;
 use crate::config::{self, Config, SecretRef};
 use crate::keyring::{self, Keyring};
 use crate::lease::{Boot, HandleSeal, Hold, Ledger, Parts, Reason, Watch};
@@ -61,6 +63,10 @@ pub struct Foundation {
     pub kept: KeptSecrets,
     /// The component host.
     pub host: Arc<Host>,
+    /// The catalog of components.
+    pub components: Arc<Components>,
+    /// Told of each failure that is a component's own.
+    pub alarm: Arc<Notify>,
     /// Resolver and roots of outgoing requests.
     pub network: Network,
     /// Logs, metrics, traces.
@@ -125,6 +131,9 @@ impl Foundation {
             barriers.raise(Scope::Global, clock.now()).await?;
         }
         let host = open_host(config, &keyring)?;
+        let mut directory = config.store.path.clone().into_os_string();
+        directory.push(".plugins");
+        let components = Components::new(store.clone(), directory.into(), clock.clone());
         let journal = Arc::new(journal);
         telemetry.observe(store.clone(), journal.clone());
         Ok(Self {
@@ -141,6 +150,8 @@ impl Foundation {
             issued,
             kept,
             host: Arc::new(host),
+            components: Arc::new(components),
+            alarm: Arc::default(),
             network,
             telemetry,
             clock,

@@ -6,37 +6,46 @@
 
 mod backends;
 mod believed;
+mod choose;
 pub mod demo;
 pub mod dev;
 pub mod foundation;
 pub mod grants;
+mod inventory;
 mod issuers;
 mod leases;
 pub mod offline;
 mod operate;
 mod otlp;
-pub mod plugins;
+pub mod outcome;
 mod reconcile;
 mod reread;
 mod serving;
 mod signals;
+pub mod stock;
+mod swap;
 pub mod targets;
+mod warden;
+mod watch;
 pub mod world;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use symbolon_core::clock::Clock;
-use symbolon_core::id::IssuerAlias;
+use symbolon_core::id::{BackendName, IssuerAlias};
 use symbolon_host::egress::Network;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::choose::Running;
 use self::foundation::{Foundation, KEY_TICK};
-use self::plugins::{Admissions, Plugins};
+use self::outcome::Outcome;
+use self::stock::{Admissions, Stock};
 use self::world::{Built, KeptKeys};
 use crate::config::{Change, Config, Faults};
 use crate::lease::{Boot, Reaper};
@@ -177,6 +186,15 @@ pub enum StartError {
     Interrupted,
 }
 
+/// What a reload has done.
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// The keys of the configuration that changed.
+    pub changes: Vec<Change>,
+    /// What became of the component of each backend and target.
+    pub plugins: BTreeMap<BackendName, Outcome>,
+}
+
 /// The running gateway.
 #[derive(Debug)]
 pub struct App {
@@ -187,11 +205,13 @@ pub struct App {
     /// What ends leases.
     pub reaper: Arc<Reaper>,
     config: ArcSwap<Config>,
-    plugins: ArcSwap<Plugins>,
-    admissions: Admissions,
+    stock: ArcSwap<Stock>,
+    admissions: Arc<Admissions>,
+    /// The backends whose component is being changed.
+    turns: swap::Turns,
     /// The main listener's certificate, which asks clients for theirs or not.
     certificate: OnceLock<Arc<Certificate>>,
-    /// One reload at a time; with it, the keys in use.
+    /// One reload or change of components at a time; with it, the keys in use.
     keys: Mutex<KeptKeys>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -209,10 +229,10 @@ impl App {
     ) -> Result<Arc<Self>, StartError> {
         symbolon_core::token::install_crypto();
         let foundation = Box::pin(Foundation::open(&config, clock, network)).await?;
-        let admissions = Admissions::default();
-        let none = KeptKeys::new();
-        let built = Box::pin(world::build(&config, &foundation, &admissions, &none)).await?;
-        let Built { world, keys, plugins } = built;
+        let admissions = Arc::new(Admissions::default());
+        let none = (&KeptKeys::new(), &Running::new());
+        let built = Box::pin(world::build(&config, &foundation, &admissions, none)).await?;
+        let Built { world, keys, stock, outcomes: _ } = built;
         let refusals = world::quota(config.limits.strangers_per_source);
         let line = Arc::new(Line {
             world: ArcSwap::from_pointee(world),
@@ -235,8 +255,9 @@ impl App {
             line,
             reaper,
             config: ArcSwap::from_pointee(config),
-            plugins: ArcSwap::from_pointee(plugins),
+            stock: ArcSwap::from_pointee(stock),
             admissions,
+            turns: swap::Turns::default(),
             certificate: OnceLock::new(),
             keys: Mutex::new(KeptKeys::new()),
             tasks: TaskTracker::new(),
@@ -245,6 +266,7 @@ impl App {
         app.adopt(&mut *app.keys.lock().await, keys);
         app.observe_leases();
         app.start_chores();
+        app.tidy();
         Ok(app)
     }
 
@@ -254,17 +276,17 @@ impl App {
         self.config.load_full()
     }
 
-    /// The components of the plugin directory, as of the last reload.
+    /// The components that were admitted.
     #[must_use]
-    pub fn plugins(&self) -> Arc<Plugins> {
-        self.plugins.load_full()
+    pub fn admissions(&self) -> &Admissions {
+        &self.admissions
     }
 
     /// Reads the configuration file again and puts it in force as a whole. Answers what changed.
     ///
     /// # Errors
     /// [`StartError`]: nothing has changed.
-    pub async fn reload(&self) -> Result<Vec<Change>, StartError> {
+    pub async fn reload(&self) -> Result<Reloaded, StartError> {
         let mut keys = self.keys.lock().await;
         let before = self.config.load_full();
         let config = Config::load(before.file()).map_err(StartError::Config)?;
@@ -274,15 +296,29 @@ impl App {
         if !fixed.is_empty() {
             return Err(StartError::NeedsRestart(fixed));
         }
-        let built = world::build(&config, &self.foundation, &self.admissions, &keys);
-        let Built { world, keys: fresh, plugins } = Box::pin(built).await?;
-        self.adopt(&mut keys, fresh);
+        let plugins = Box::pin(self.rebuild(&mut keys, Arc::new(config))).await?;
+        Ok(Reloaded { changes, plugins })
+    }
+
+    /// Puts `config` in force as a whole. Answers what became of components.
+    async fn rebuild(
+        &self,
+        keys: &mut KeptKeys,
+        config: Arc<Config>,
+    ) -> Result<BTreeMap<BackendName, Outcome>, StartError> {
+        let running = choose::running(&self.line.world.load());
+        let before = (&*keys, &running);
+        let built = world::build(&config, &self.foundation, &self.admissions, before);
+        let Built { world, keys: fresh, stock, outcomes } = Box::pin(built).await?;
+        drop(running);
+        self.adopt(keys, fresh);
         let world = world.continuing(&self.line.world.load());
         self.line.world.store(Arc::new(world));
-        self.plugins.store(Arc::new(plugins));
-        self.config.store(Arc::new(config));
+        self.stock.store(Arc::new(stock));
+        self.config.store(config);
         self.ask_clients();
-        Ok(changes)
+        self.tidy();
+        Ok(outcomes)
     }
 
     /// Takes the main listener's certificate, through which clients are asked for theirs.
@@ -316,6 +352,8 @@ impl App {
 
     /// What has to be done from time to time.
     fn start_chores(self: &Arc<Self>) {
+        self.chore(self.clone().watch_conduct());
+        self.chore(self.clone().watch_directory());
         let journal = self.foundation.journal.clone();
         self.chore(async move { journal.watch_strangers().await });
         let keyring = self.foundation.keyring.clone();

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use symbolon_core::audit::{AdminEvent, AuditKey, Outcome};
+use symbolon_core::audit::{AdminEvent, AuditKey, Outcome as Ending};
 use symbolon_core::barrier::{Locked, Scope};
 use symbolon_core::error::Kind;
-use symbolon_core::id::KeyName;
+use symbolon_core::id::BackendName;
 use symbolon_core::policy::{AdminPermit, Administrator, Denial};
-use symbolon_host::{Endorsement, Entry};
+use symbolon_host::Entry;
 
-use super::{App, StartError};
+use super::outcome::Outcome;
+use super::{App, Reloaded, StartError};
 use crate::admin::{Answer, Operation, OperationError, Operator, Whom};
 use crate::audit::JournalError;
 use crate::config::Change;
@@ -40,7 +41,7 @@ impl Operator for App {
         match operation {
             Operation::Status => Ok(plain(self.status())),
             Operation::Reload => self.reload_reported().await,
-            Operation::Plugins => Ok(plain(self.plugin_list())),
+            Operation::Plugins(verb) => Box::pin(self.on_plugins(verb, permit)).await,
             Operation::Issuers => Ok(plain(self.issuer_list())),
             Operation::Targets => Ok(plain(self.target_list())),
             Operation::Metrics => Ok(Answer::Page(self.foundation.telemetry.page())),
@@ -54,7 +55,7 @@ impl Operator for App {
             Operation::AuditAnchor => self.audit_anchor().await,
             Operation::HashValue(value) => Ok(plain(self.hashes(value.as_bytes()))),
             Operation::Leases(verb) => Box::pin(self.on_leases(verb)).await,
-            Operation::Backend(verb) => Box::pin(self.on_backend(verb)).await,
+            Operation::Backend(verb) => Box::pin(self.on_backend(verb, permit)).await,
             Operation::Issuer(verb) => Box::pin(self.on_issuer(verb)).await,
         }
     }
@@ -113,58 +114,10 @@ impl App {
         degraded.collect()
     }
 
-    fn plugin_list(&self) -> Value {
-        let plugins = self.plugins();
-        let components: Vec<_> = plugins
-            .components()
-            .iter()
-            .map(|component| {
-                let known = component.inspection.as_ref();
-                json!({
-                    "file": component.path,
-                    "name": known.map(|inspection| inspection.manifest.name.as_str()),
-                    "version": known.map(|inspection| &inspection.manifest.version),
-                    "digest": known.map(|inspection| inspection.digest.to_string()),
-                    "signed_by": component
-                        .admitted
-                        .as_ref()
-                        .and_then(|admitted| admitted.as_ref().ok())
-                        .map(|admitted| signers(admitted.endorsement())),
-                    "state": match &component.admitted {
-                        Some(Ok(_)) => "in use",
-                        Some(Err(_)) => "refused",
-                        None => "not used",
-                    },
-                    "problem": component.admitted.as_ref().and_then(|a| a.as_ref().err()),
-                })
-            })
-            .collect();
-        let world = self.line.world.load();
-        let backends = world.dispatcher.catalog().entries();
-        let backends: Vec<_> = backends
-            .iter()
-            .map(|(name, entry)| match entry {
-                Entry::Ready(generation) => json!({
-                    "backend": name,
-                    "state": "ready",
-                    "plugin": generation.plugin().as_str(),
-                    "version": generation.manifest().version,
-                    "digest": generation.digest().to_string(),
-                    "signed_by": signers(generation.endorsement()),
-                    "breaker": format!("{:?}", generation.breaker()),
-                }),
-                Entry::Degraded { reason } => {
-                    json!({ "backend": name, "state": "degraded", "reason": reason })
-                }
-            })
-            .collect();
-        json!({ "components": components, "backends": backends })
-    }
-
     async fn reload_reported(&self) -> Result<Answer, OperationError> {
         let before = self.line.world.load().bundle.digest().to_owned();
         match Box::pin(self.reload()).await {
-            Ok(changes) => {
+            Ok(Reloaded { changes, plugins }) => {
                 let shown: Vec<_> = changes.iter().map(ToString::to_string).collect();
                 let (degraded, after) = (self.degraded(), self.line.world.load_full());
                 let after = after.bundle.digest();
@@ -173,6 +126,7 @@ impl App {
                     ("bundle_before", before.clone()),
                     ("bundle", after.to_owned()),
                     ("degraded", degraded.len().to_string()),
+                    ("plugins", news(&plugins)),
                 ]);
                 let policies_changed = before != after;
                 let answer = json!({
@@ -180,6 +134,7 @@ impl App {
                     "policies_changed": policies_changed,
                     "policy_bundle": after,
                     "degraded": degraded,
+                    "plugins": plugins,
                 });
                 Ok(Answer::Json(answer, details))
             }
@@ -189,21 +144,21 @@ impl App {
 
     /// SIGHUP: nobody waits for the answer, so the log gets it, and the audit log as always.
     pub(super) async fn reload_by_signal(self: &Arc<Self>) {
-        let begun = signal_event(Outcome::Allow, "begun", BTreeMap::new());
+        let begun = signal_event(Ending::Allow, "begun", BTreeMap::new());
         if let Err(error) = self.record(&begun).await {
             tracing::error!(%error, "not reloaded: not on record");
             return;
         }
         let (event, text) = match Box::pin(self.reload()).await {
-            Ok(changes) => {
+            Ok(Reloaded { changes, plugins }) => {
                 let text = changes.iter().map(Change::to_string).collect::<Vec<_>>().join("; ");
-                tracing::info!(changes = text, "reloaded");
-                (signal_event(Outcome::Allow, "done", BTreeMap::new()), text)
+                tracing::info!(changes = text, plugins = news(&plugins), "reloaded");
+                (signal_event(Ending::Allow, "done", BTreeMap::new()), text)
             }
             Err(error) => {
                 let text = chain(&error);
                 tracing::error!(error = text, "not reloaded: the configuration in force stays");
-                (signal_event(Outcome::Error, "refused", BTreeMap::new()), text)
+                (signal_event(Ending::Error, "refused", BTreeMap::new()), text)
             }
         };
         let event = AdminEvent { details: BTreeMap::from([("result", text)]), ..event };
@@ -301,8 +256,14 @@ impl App {
     }
 }
 
+/// What became of components that did not simply go on.
+fn news(plugins: &BTreeMap<BackendName, Outcome>) -> String {
+    let news = plugins.iter().filter(|(_, outcome)| outcome.is_news());
+    news.map(|(backend, outcome)| format!("{backend}: {outcome}")).collect::<Vec<_>>().join("; ")
+}
+
 fn signal_event(
-    outcome: Outcome,
+    outcome: Ending,
     code: &'static str,
     details: BTreeMap<&'static str, String>,
 ) -> AdminEvent<'static> {
@@ -329,8 +290,4 @@ fn locked(whom: &Whom) -> Result<Locked, OperationError> {
             Err(OperationError { kind: Kind::Malformed, code: "malformed", detail })
         }
     }
-}
-
-fn signers(endorsement: &Endorsement) -> Vec<&str> {
-    endorsement.keys().map(KeyName::as_str).collect()
 }

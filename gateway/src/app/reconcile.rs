@@ -15,6 +15,7 @@ use std::sync::Arc;
 use serde_json::json;
 use symbolon_core::error::Kind;
 use symbolon_core::id::{BackendName, LeaseId};
+use symbolon_core::policy::AdminPermit;
 use symbolon_core::secret::Secret;
 use symbolon_host::answer::{Reference, Role};
 use symbolon_host::{CallError, Generation};
@@ -48,11 +49,20 @@ struct Compared {
 }
 
 impl App {
-    pub(super) async fn on_backend(&self, verb: Verb) -> Result<Answer, OperationError> {
+    pub(super) async fn on_backend(
+        &self,
+        verb: Verb,
+        permit: &AdminPermit,
+    ) -> Result<Answer, OperationError> {
+        let by = permit.administrator().to_string();
         match verb {
             Verb::Probe(backend) => self.probe(&backend).await,
             Verb::Reconcile(backend, remove) => self.reconcile(&backend, remove).await,
             Verb::RotateRoot(backend) => self.rotate_root(&backend).await,
+            Verb::Activate(backend, activation) => {
+                Box::pin(self.activate(&backend, &activation, &by)).await
+            }
+            Verb::RollBack(backend) => Box::pin(self.roll_back(&backend, &by)).await,
         }
     }
 

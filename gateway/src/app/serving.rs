@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_core::clock::Clock;
+use symbolon_host::admit::MAX_COMPONENT_BYTES;
 use symbolon_host::egress::Network;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,9 @@ use crate::time::SystemClock;
 const CERTIFICATE_WATCH: Duration = Duration::from_secs(30);
 /// Admin operations may take longer than requests: a reload compiles components.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A component as base64, and what stands around it.
+const MAX_ADMIN_BODY: usize = MAX_COMPONENT_BYTES / 3 * 4 + (4 << 20);
 
 /// The gateway with its listeners bound.
 #[derive(Debug)]
@@ -117,7 +121,11 @@ impl Bound {
             listeners.spawn(listener.run(stop.clone()));
         }
         let admin = Arc::new(Administration(self.app.clone()));
-        let limits = Limits { request_timeout: ADMIN_TIMEOUT, ..settings.limits };
+        let limits = Limits {
+            request_timeout: ADMIN_TIMEOUT,
+            max_body_bytes: MAX_ADMIN_BODY,
+            ..settings.limits
+        };
         listeners.spawn(self.socket.run(admin, limits, (stop.clone(), settings.drain_timeout)));
         let config = self.app.config();
         let discovery = config.server.discovery.as_ref().and_then(|d| d.tls.clone());

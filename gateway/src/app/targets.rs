@@ -120,7 +120,7 @@ impl App {
         for view in &mut targets {
             let made = world.targets.iter().find(|(name, _)| name.as_str() == view.target);
             let reason = match made.map(|(_, made)| made) {
-                Some(Ok(_)) => None,
+                Some(Ok(target)) => target.seat().generation().err().map(|error| error.to_string()),
                 Some(Err(reason)) => Some(reason.clone()),
                 None => Some("it is not in force yet".to_owned()),
             };

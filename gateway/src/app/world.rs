@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use symbolon_core::alias::Aliases;
-use symbolon_core::id::IssuerAlias;
+use symbolon_core::id::{BackendName, IssuerAlias};
 use symbolon_core::policy::{
     AttributeType as PolicyType, BackendTerms, Bundle, Fault, IssuerTerms, Source, Vocabulary,
 };
@@ -18,9 +18,11 @@ use symbolon_core::token::{AttributeType, IssuerRules, MAX_TOKEN_BYTES, own_rule
 use symbolon_host::Catalog;
 use tokio_util::sync::CancellationToken;
 
-use super::backends::Builder;
+use super::backends::{All, Builder};
+use super::choose::{Chooser, Running};
 use super::foundation::Foundation;
-use super::plugins::{Admissions, Plugins};
+use super::outcome::Outcome;
+use super::stock::{Admissions, Judge, Stock};
 use super::{StartError, believed};
 use crate::config::{self, Config};
 use crate::issuer::{self, Origins};
@@ -50,23 +52,28 @@ pub(super) type KeptKeys = HashMap<IssuerAlias, Kept>;
 pub(super) struct Built {
     pub(super) world: World,
     pub(super) keys: KeptKeys,
-    pub(super) plugins: Plugins,
+    pub(super) stock: Stock,
+    pub(super) outcomes: BTreeMap<BackendName, Outcome>,
 }
 
-/// Builds the world of `config`. Keys of issuers that did not change are taken from `before`.
+/// Builds the world of `config`. Keys of issuers that did not change are taken from before, and what
+/// runs goes on where what is to run does not.
 pub(super) async fn build(
     config: &Config,
     foundation: &Foundation,
-    admissions: &Admissions,
-    before: &KeptKeys,
+    admissions: &Arc<Admissions>,
+    (before, running): (&KeptKeys, &Running),
 ) -> Result<Built, StartError> {
     let bundle = bundle(config)?;
     let (issuers, keys) = believed::issuers(config, foundation, before)?;
     let online = believed::online(config, foundation)?;
-    let plugins = plugins(config, foundation, admissions).await;
-    let mut builder = Builder::new(foundation, config, &plugins);
-    let targets = Box::pin(builder.targets()).await;
-    let entries = Box::pin(builder.backends()).await;
+    let judge = Judge { host: &foundation.host, trust: &config.plugins.trust };
+    let directory = &config.plugins.directory;
+    let stock = Stock::take(directory, &foundation.components, (admissions, judge)).await;
+    let chooser = Chooser { foundation, admissions, judge, stock: &stock, running };
+    let chosen = Box::pin(chooser.all(config)).await;
+    let made = Box::pin(Builder::new(foundation, config, chosen).all()).await;
+    let All { targets, exchangers, sources, connections, backends, outcomes } = made;
     let (clock, metrics) = (foundation.clock.clone(), foundation.metrics());
     let standing = Standing {
         barriers: foundation.barriers.clone(),
@@ -87,9 +94,12 @@ pub(super) async fn build(
         )
         .asking(online),
         targets,
+        exchangers,
+        sources,
+        connections,
         access_token: limits.access_token,
         bundle,
-        dispatcher: Dispatcher::new(Arc::new(Catalog::new(entries)), clock.clone(), metrics),
+        dispatcher: Dispatcher::new(Arc::new(Catalog::new(backends)), clock.clone(), metrics),
         aliases: Aliases::new(config.aliases.clone()),
         roles: roles(config),
         documents: documents(config, foundation),
@@ -97,7 +107,7 @@ pub(super) async fn build(
         per_issuer: Buckets::new(quota(limits.per_issuer), PRINCIPALS, clock),
         request_timeout: config.server.request_timeout,
     };
-    Ok(Built { world, keys, plugins })
+    Ok(Built { world, keys, stock, outcomes })
 }
 
 /// How our own access tokens are read. The alias is no issuer's: a token speaks for the issuer that it
@@ -146,14 +156,6 @@ fn sharing(block: &config::Backend, role: &config::Role, ttl_max: Duration) -> O
 
 pub(super) fn quota(rate: config::Rate) -> Quota {
     Quota { rate: rate.rate, burst: rate.burst }
-}
-
-async fn plugins(config: &Config, foundation: &Foundation, admissions: &Admissions) -> Plugins {
-    let backends = config.backends.values().map(|backend| &backend.plugin);
-    let targets = config.targets.values().map(|target| &target.plugin);
-    let wanted: Vec<_> = backends.chain(targets).collect();
-    let of = (config.plugins.directory.as_path(), &config.plugins.trust);
-    Plugins::load(of, &wanted, &foundation.host, admissions).await
 }
 
 /// Where the gateway's issuers are, by the configuration.

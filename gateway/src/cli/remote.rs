@@ -81,17 +81,20 @@ impl SocketArgs {
 
 pub(super) async fn reload(args: &SocketArgs, form: Form) -> Result<(), Failure> {
     let answer = args.post("/v1/reload", &json!({})).await?;
-    let changes = answer.get("changes").and_then(Value::as_array);
-    match (form, changes) {
-        (Form::Table, Some(changes)) if changes.is_empty() => {
-            output::line("reloaded; no key changed")
-        }
-        (Form::Table, Some(changes)) => {
-            output::line(&format!("reloaded; {} keys changed", changes.len()))?;
-            changes.iter().filter_map(Value::as_str).try_for_each(output::line)
-        }
-        (Form::Table | Form::Json, _) => output::value(&answer, form, &[]),
+    if form == Form::Json {
+        return output::value(&answer, form, &[]);
     }
+    let changes = answer.get("changes").and_then(Value::as_array);
+    match changes.map_or(0, Vec::len) {
+        0 => output::line("reloaded; no key changed")?,
+        number => output::line(&format!("reloaded; {number} keys changed"))?,
+    }
+    changes.into_iter().flatten().filter_map(Value::as_str).try_for_each(output::line)?;
+    let plugins = answer.get("plugins").and_then(Value::as_object);
+    let line = |(backend, outcome): (&String, &Value)| {
+        output::line(&format!("{backend}: {}", outcome.as_str().unwrap_or_default()))
+    };
+    plugins.into_iter().flatten().try_for_each(line)
 }
 
 pub(super) async fn status(args: &SocketArgs, form: Form) -> Result<(), Failure> {

@@ -112,6 +112,8 @@ pub struct Plugins {
     pub cache: Option<PathBuf>,
     /// Whose signatures count, and what may be unsigned.
     pub trust: symbolon_host::Trust,
+    /// Whether what changes in the directory is put in force without a reload.
+    pub watch: bool,
 }
 
 impl Store {
@@ -228,6 +230,7 @@ impl Plugins {
             directory: block.or("directory", directory, parse::path),
             cache: block.optional("cache", parse::path),
             trust: super::signatures::read(block),
+            watch: block.or("watch", true, parse::boolean),
         })
     }
 }

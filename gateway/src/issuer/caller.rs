@@ -23,7 +23,7 @@ use symbolon_core::error::Kind;
 use symbolon_core::id::{RequestId, TargetName};
 use symbolon_core::principal::{Attribute, Principal};
 use symbolon_core::secret::Secret;
-use symbolon_host::Generation;
+use symbolon_host::Seat;
 use symbolon_host::answer::ExchangeRequest;
 
 use crate::keyring::{
@@ -122,7 +122,7 @@ impl CallerError {
 #[derive(Debug)]
 pub struct CallerTarget {
     settings: CallerSettings,
-    generation: Arc<Generation>,
+    seat: Seat,
     keyring: Arc<Keyring>,
 }
 
@@ -130,14 +130,10 @@ pub struct CallerTarget {
 pub type CallerTargets = BTreeMap<TargetName, Result<Arc<CallerTarget>, String>>;
 
 impl CallerTarget {
-    /// A target with the component that exchanges for it.
+    /// A target with the place of the component that exchanges for it.
     #[must_use]
-    pub fn new(
-        settings: CallerSettings,
-        generation: Arc<Generation>,
-        keyring: Arc<Keyring>,
-    ) -> Self {
-        Self { settings, generation, keyring }
+    pub fn new(settings: CallerSettings, seat: Seat, keyring: Arc<Keyring>) -> Self {
+        Self { settings, seat, keyring }
     }
 
     /// What the operator says of it.
@@ -146,10 +142,10 @@ impl CallerTarget {
         &self.settings
     }
 
-    /// The component that exchanges.
+    /// Where the component is that exchanges.
     #[must_use]
-    pub fn generation(&self) -> &Arc<Generation> {
-        &self.generation
+    pub fn seat(&self) -> &Seat {
+        &self.seat
     }
 
     /// The scopes for who asks for `wanted`: those, or all that there are for who asks for none.

@@ -18,6 +18,7 @@
 
 pub mod ask;
 pub mod authenticate;
+pub mod connections;
 mod continuation;
 pub mod credentials;
 pub mod discovery;
@@ -30,6 +31,7 @@ pub mod sharing;
 mod strangers;
 mod tokens;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,14 +45,15 @@ use symbolon_core::audit::{AuditKey, Conclusion, Dialect, Opening, Outcome};
 use symbolon_core::barrier::Barred;
 use symbolon_core::clock::Clock;
 use symbolon_core::error::{Kind, OauthError};
-use symbolon_core::id::RequestId;
+use symbolon_core::id::{RequestId, TargetName};
 use symbolon_core::policy::{Bundle, Circumstances, Denial, Permit};
 use symbolon_core::principal::{Actor, Principal};
-use symbolon_host::CallError;
+use symbolon_host::Catalog;
 use tracing::Instrument;
 
 use self::ask::{AskError, Asked, OauthRoute, Page, Public, Published, Request};
 use self::authenticate::{Authenticator, Proof};
+use self::connections::Connections;
 use self::credentials::Roles;
 pub use self::dispatch::Granted;
 use self::dispatch::{Delivery, Dispatcher, Undelivered};
@@ -60,7 +63,7 @@ use self::strangers::Stranger;
 use self::tokens::Errand;
 use crate::audit::{Health, Journal};
 use crate::barriers::WithdrawnError;
-use crate::issuer::CallerTargets;
+use crate::issuer::{CallerTargets, TargetSource};
 use crate::keyring::Keyring;
 use crate::lease::{HandleSeal, Ledger, LedgerError};
 use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
@@ -88,6 +91,12 @@ pub struct World {
     pub roles: Roles,
     /// What tokens are exchanged for.
     pub targets: CallerTargets,
+    /// The components of the targets.
+    pub exchangers: Arc<Catalog>,
+    /// Tokens of targets in the gateway's own name.
+    pub sources: BTreeMap<TargetName, Arc<TargetSource>>,
+    /// Connections to backends and targets, which outlive a component.
+    pub connections: Arc<Connections>,
     /// How long an access token of our own lasts.
     pub access_token: Duration,
     /// The gateway's own documents.
@@ -193,27 +202,6 @@ impl LineError {
             Self::Undelivered(error) => error.kind(),
             Self::Lease(error) => error.kind(),
             Self::Withdrawal(error) => error.kind(),
-        }
-    }
-
-    /// Whether it was permitted here, and is denied to this caller by what it was asked of.
-    fn is_denial_elsewhere(&self) -> bool {
-        match self {
-            Self::Undelivered(
-                Undelivered::Scope
-                | Undelivered::Caller(_)
-                | Undelivered::Call(
-                    CallError::NoCaller { .. }
-                    | CallError::CallerRefused { .. }
-                    | CallError::CallerForbidden(_),
-                ),
-            ) => true,
-            Self::Barred(_)
-            | Self::Denied(_)
-            | Self::NoRoom
-            | Self::Undelivered(_)
-            | Self::Lease(_)
-            | Self::Withdrawal(_) => false,
         }
     }
 
@@ -421,12 +409,7 @@ impl Line {
         if let Errand::Withdraw = known.errand {
             return Concluded { outcome: self.withdraw(world, known).await, permit: None };
         }
-        // Whoever is behind it is put in by the stations that act in a caller's name.
-        let context = symbolon_host::CallContext {
-            request_id: request,
-            deadline: known.deadline,
-            on_behalf: None,
-        };
+        let context = symbolon_host::CallContext { request_id: request, deadline: known.deadline };
         let (delivered, permit) = match ask.resource {
             Resource::Lease(_) | Resource::Leases => {
                 Box::pin(self.of_leases(world, known, (ask, page), &context)).await
@@ -591,7 +574,9 @@ impl Concluded {
                 | LineError::Denied(_)
                 | LineError::Lease(LedgerError::Unknown)),
             ) => (Outcome::Deny, error.code()),
-            Err(error) if error.is_denial_elsewhere() => (Outcome::Deny, error.code()),
+            Err(error @ LineError::Undelivered(Undelivered::Scope | Undelivered::Caller(_))) => {
+                (Outcome::Deny, error.code())
+            }
             Err(
                 error @ (LineError::NoRoom
                 | LineError::Undelivered(_)

@@ -21,12 +21,12 @@ use symbolon_core::scope::Scope;
 use symbolon_core::secret::Secret;
 use symbolon_core::token::{Compact, Grant, MAX_TOKEN_BYTES, Shown, delegate, draw};
 use symbolon_host::answer::{ForeignToken, TokenKind};
-use symbolon_host::{AnswerFault, CallContext, CallError};
+use symbolon_host::{AnswerFault, CallContext, CallError, Generation};
 
 use super::ask::{AskError, Asked, Exchange, Presented, TokenType};
 use super::authenticate::{Proof, Unproven};
 use super::credentials::maker;
-use super::dispatch::{Delivery, Granted, Undelivered, log, on_behalf};
+use super::dispatch::{Delivery, Granted, Undelivered, log};
 use super::strangers::Stranger;
 use super::{Known, Line, LineError, World};
 use crate::issuer::CallerTarget;
@@ -227,7 +227,8 @@ impl Line {
         (permit, wanted): (&Permit, Option<TokenType>),
         context: &CallContext,
     ) -> Result<Granted, LineError> {
-        let is_aws = gives_aws(target);
+        let generation = exchanger(target)?;
+        let is_aws = gives_aws(&generation);
         match (wanted, is_aws) {
             (None, _) | (Some(TokenType::AccessToken), false) => {}
             (Some(TokenType::AwsCredentials), true) => {}
@@ -240,13 +241,12 @@ impl Line {
         let now = self.clock.now();
         let request = target.request(permit.principal(), asked, context.request_id, now);
         let request = request.map_err(Undelivered::Caller)?;
-        let agreed = self.agreed(world, target, ttl, context);
+        let agreed = self.agreed(world, (target, &generation), ttl, context);
         kill::reach(Point::BeforeReserve);
         let reservation = self.leases.reserve(permit, &agreed).await?;
         kill::reach(Point::AfterReserve);
         let started = self.clock.elapsed();
-        let call = on_behalf(permit, context);
-        let exchanged = Box::pin(target.generation().exchange(&call, &request)).await;
+        let exchanged = Box::pin(generation.exchange(context, &request)).await;
         kill::reach(Point::AfterIssue);
         let exchanged = exchanged.and_then(|token| match (&token.kind, is_aws) {
             (TokenKind::Aws, true) | (TokenKind::Bearer | TokenKind::Header(_), false) => Ok(token),
@@ -264,7 +264,7 @@ impl Line {
         let lease = self.keep(reservation, &token.handle, token.expires_at).await?;
         kill::reach(Point::AfterActivate);
         let token = TargetToken { lease, given: Given::Token(token), scopes };
-        Ok(Granted::new(Delivery::Token(Box::new(token)), target.generation()))
+        Ok(Granted::new(Delivery::Token(Box::new(token)), &generation))
     }
 
     /// Hands the assertion itself to a caller whose library makes the exchange. Nobody is asked, but
@@ -287,7 +287,8 @@ impl Line {
         if assertion.len() > MAX_TOKEN_BYTES {
             return Err(Undelivered::TooLarge.into());
         }
-        let agreed = self.agreed(world, target, lifetime.duration(), context);
+        let generation = exchanger(target)?;
+        let agreed = self.agreed(world, (target, &generation), lifetime.duration(), context);
         let reservation = self.leases.reserve(permit, &agreed).await?;
         let ends_at = now.plus(lifetime.duration());
         let lease = self.keep(reservation, &Secret::new(Vec::new()), ends_at).await?;
@@ -299,14 +300,14 @@ impl Line {
     fn agreed(
         &self,
         world: &World,
-        target: &CallerTarget,
+        (target, generation): (&CallerTarget, &Generation),
         ttl: Duration,
         context: &CallContext,
     ) -> Agreed {
         // A token whose answer was lost cannot be found: it has ended when it must have.
         let within_millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         Agreed {
-            maker: maker(target.generation()),
+            maker: maker(generation),
             recovery: Recovery::Expires { within_millis },
             ttl,
             issue_within: context.deadline.saturating_sub(self.clock.elapsed()),
@@ -392,8 +393,13 @@ fn find(world: &World, name: &TargetName) -> Result<Arc<CallerTarget>, Undeliver
     }
 }
 
+/// The component that exchanges now.
+fn exchanger(target: &CallerTarget) -> Result<Arc<Generation>, Undelivered> {
+    target.seat().generation().map_err(|_| Undelivered::Degraded)
+}
+
 /// Whether the target's component says that it gives keys of AWS. Known before anything is asked.
-fn gives_aws(target: &CallerTarget) -> bool {
-    let metadata = &target.generation().manifest().metadata;
+fn gives_aws(generation: &Generation) -> bool {
+    let metadata = &generation.manifest().metadata;
     metadata.get(TOKEN_KIND).is_some_and(|kind| kind == "aws")
 }

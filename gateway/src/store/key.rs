@@ -24,6 +24,9 @@
 //! | `lease/quota/` | kind of quota, 0, whose | count (8) |
 //! | `lease/order/` | order id (16) | an order to end many leases |
 //! | `lease/damaged/` | lease id (16) | a record that could not be read, as it was |
+//! | `plugin/component/` | digest, in hexadecimal | a component of the catalog |
+//! | `plugin/pointer/` | backend or target | the component that it points at, and the one before |
+//! | `plugin/quarantine/` | digest, in hexadecimal | why it is not to be used |
 //! | `session/` | digest of the token (32) | opaque session of the Vault face |
 //! | `sealed/` (own tree) | kind, `/`, owner's name or id | kept secret, wrapped under the seal |
 //!
@@ -71,6 +74,12 @@ pub enum Namespace {
     LeaseOrder,
     /// Records of leases that could not be read.
     LeaseDamaged,
+    /// Components of the catalog.
+    PluginComponent,
+    /// Which component a backend points at.
+    PluginPointer,
+    /// Components that are not to be used.
+    PluginQuarantine,
     /// Opaque sessions of the Vault face.
     Session,
     /// Kept secrets.
@@ -109,6 +118,9 @@ impl Namespace {
             Self::LeaseQuota => "lease/quota/",
             Self::LeaseOrder => "lease/order/",
             Self::LeaseDamaged => "lease/damaged/",
+            Self::PluginComponent => "plugin/component/",
+            Self::PluginPointer => "plugin/pointer/",
+            Self::PluginQuarantine => "plugin/quarantine/",
             Self::Session => "session/",
             Self::Sealed => "sealed/",
         }
@@ -135,6 +147,9 @@ impl Namespace {
             | Self::LeaseQuota
             | Self::LeaseOrder
             | Self::LeaseDamaged
+            | Self::PluginComponent
+            | Self::PluginPointer
+            | Self::PluginQuarantine
             | Self::Session => Tree::Ledger,
         }
     }
@@ -252,7 +267,7 @@ fn encode(namespace: Namespace, tail: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const ALL: [Namespace; 20] = [
+    const ALL: [Namespace; 23] = [
         Namespace::Meta,
         Namespace::Key,
         Namespace::Epoch,
@@ -271,6 +286,9 @@ mod tests {
         Namespace::LeaseQuota,
         Namespace::LeaseOrder,
         Namespace::LeaseDamaged,
+        Namespace::PluginComponent,
+        Namespace::PluginPointer,
+        Namespace::PluginQuarantine,
         Namespace::Session,
         Namespace::Sealed,
     ];

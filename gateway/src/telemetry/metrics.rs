@@ -39,6 +39,7 @@ pub struct Metrics {
     key_fetches: Counter<u64>,
     replays: Counter<u64>,
     egress: Histogram<f64>,
+    swaps: Counter<u64>,
     pub(super) revocations: Revocations,
 }
 
@@ -96,6 +97,12 @@ impl Metrics {
                 "symbolon.token.replays",
                 "{assertion}",
                 "One-shot assertions shown again",
+            ),
+            swaps: count(
+                &meter,
+                "symbolon.plugin.swaps",
+                "{swap}",
+                "Components of backends: swapped, passed, rolled back, quarantined",
             ),
             revocations: Revocations::new(&meter),
         }
@@ -161,6 +168,14 @@ impl Metrics {
         let labels =
             [KeyValue::new("backend.name", backend.to_owned()), KeyValue::new("result", result)];
         self.egress.record(took.as_secs_f64(), &labels);
+    }
+
+    /// The component of a backend was `swapped`, has `passed` its probation, was `rolled_back` or
+    /// `quarantined`.
+    pub fn swapped(&self, backend: &str, result: &'static str) {
+        let labels =
+            [KeyValue::new("backend.name", backend.to_owned()), KeyValue::new("result", result)];
+        self.swaps.add(1, &labels);
     }
 
     /// A one-shot assertion came a second time.

@@ -1,5 +1,6 @@
 //! A component as it comes: bytes, and the file of those who signed them.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -10,12 +11,19 @@ use crate::admit::AdmitError;
 use crate::manifest::{Digest, Inspection};
 
 /// What is read from a disk or a socket. Nothing of it is believed.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Package {
     /// The component.
     pub component: Vec<u8>,
     /// The signature file, if there is one.
     pub signatures: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Package {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let signed = self.signatures.is_some();
+        write!(f, "Package({} bytes, with signatures: {signed})", self.component.len())
+    }
 }
 
 impl Package {

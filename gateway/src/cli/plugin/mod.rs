@@ -1,15 +1,21 @@
-//! `symbolon plugin`: what is loaded, and what a component would be.
+//! `symbolon plugin`: what is loaded, what a component would be, and which one serves.
 
+mod activate;
 mod grants;
 mod inspect;
+mod install;
 mod keygen;
+mod ls;
+mod release;
+mod remove;
+mod rollback;
 mod sign;
 mod verify;
 
 use std::path::PathBuf;
 
 use super::failure::Failure;
-use super::output::{self, Form};
+use super::output::Form;
 use super::{ConfigArgs, SocketArgs};
 
 #[derive(Debug, clap::Subcommand)]
@@ -27,6 +33,37 @@ pub(super) enum Command {
         /// The component
         file: PathBuf,
     },
+    /// Put a component into the catalog of the running gateway
+    ///
+    /// It is admitted as if it were to be used, and refused if it cannot be. No backend uses it before
+    /// `activate`, unless it is the only component that the configuration's plugin can be.
+    #[command(after_help = "Examples:
+  symbolon plugin install vault.wasm")]
+    Install(install::Args),
+    /// Let a backend or target run another component
+    ///
+    /// The component is admitted and checks the backend's configuration first; if that fails, what
+    /// runs goes on. After the swap it is on probation: if it fails, the one before is put back.
+    #[command(after_help = "Examples:
+  symbolon plugin activate kv vault@0.2.0
+  symbolon plugin activate kv sha256:3f8a2b
+  symbolon plugin activate kv vault@0.1.0 --allow-downgrade")]
+    Activate(activate::Args),
+    /// Let a backend or target run the component that it ran before
+    #[command(after_help = "Examples:
+  symbolon plugin rollback kv")]
+    Rollback(rollback::Args),
+    /// Take a component out of the catalog, whether or not its bytes are there
+    ///
+    /// Refused while a backend uses it; with --force that backend is degraded.
+    #[command(after_help = "Examples:
+  symbolon plugin remove vault@0.1.0
+  symbolon plugin remove vault@0.1.0 --force")]
+    Remove(remove::Args),
+    /// End the quarantine of a component, so that it can be activated again
+    #[command(after_help = "Examples:
+  symbolon plugin release vault@0.2.0")]
+    Release(release::Args),
     /// What a component asks to reach, what of it is granted, missing or unused; runs nothing of it
     #[command(after_help = "Examples:
   symbolon plugin grants vault.wasm
@@ -64,14 +101,13 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command, form: Form) -> Result<(), Failure> {
     match command {
-        Command::Ls(args) => {
-            let columns = [
-                "backend", "state", "plugin", "name", "version", "breaker", "reason", "file",
-                "problem",
-            ];
-            output::value(&args.get("/v1/plugins").await?, form, &columns)
-        }
+        Command::Ls(args) => ls::run(&args, form).await,
         Command::Inspect { file } => inspect::run(&file, form),
+        Command::Install(args) => install::run(&args, form).await,
+        Command::Activate(args) => activate::run(&args, form).await,
+        Command::Rollback(args) => rollback::run(&args, form).await,
+        Command::Remove(args) => remove::run(&args, form).await,
+        Command::Release(args) => release::run(&args, form).await,
         Command::Grants(args) => grants::run(&args, form),
         Command::Keygen { out, algorithm } => keygen::run(&out, algorithm, form),
         Command::Sign(args) => sign::run(&args, form),

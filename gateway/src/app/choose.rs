@@ -1,0 +1,153 @@
+//! The component of every backend and target, by the rule of [`crate::catalog::choice`], admitted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use symbolon_core::id::BackendName;
+use symbolon_host::{Admitted, Catalog, Digest, Entry, Generation};
+
+use super::backends::{Chosen, seat_name};
+use super::foundation::Foundation;
+use super::stock::{self, Admissions, Judge, Stock};
+use crate::catalog::Pointed;
+use crate::catalog::choice::{Candidate, Question};
+use crate::config::{Config, PluginRef};
+use crate::line::World;
+
+/// What runs, of backends and targets.
+pub(super) type Running = BTreeMap<BackendName, Arc<Generation>>;
+
+/// What runs in `world`.
+pub(super) fn running(world: &World) -> Running {
+    let of = |catalog: &Catalog| {
+        let entries = catalog.entries();
+        let ready = entries.iter().filter_map(|(name, entry)| match entry {
+            Entry::Ready(generation) => Some((name.clone(), generation.clone())),
+            Entry::Degraded { .. } => None,
+        });
+        ready.collect::<Running>()
+    };
+    let mut running = of(world.dispatcher.catalog());
+    running.append(&mut of(&world.exchangers));
+    running
+}
+
+/// The components whose code is needed: those that run, and those that may come back.
+pub(super) fn used(running: &Running) -> BTreeSet<Digest> {
+    let of = |generation: &Arc<Generation>| {
+        let before = generation.probation().map(|on| on.before.digest());
+        std::iter::once(generation.digest()).chain(before)
+    };
+    running.values().flat_map(of).collect()
+}
+
+/// What is known to be good of a backend: what runs, or the one before while that one is on
+/// probation.
+pub(super) fn proven(generation: &Arc<Generation>) -> Arc<Generation> {
+    generation.probation().map_or_else(|| generation.clone(), |on| on.before)
+}
+
+/// The plugin of every backend and target.
+pub(super) fn plugins(config: &Config) -> BTreeMap<BackendName, &PluginRef> {
+    let backends = config.backends.iter().map(|(name, of)| (name.clone(), &of.plugin));
+    let targets = config.targets.iter();
+    let targets = targets.filter_map(|(name, of)| Some((seat_name(name).ok()?, &of.plugin)));
+    backends.chain(targets).collect()
+}
+
+/// What there is to choose from.
+pub(super) struct Chooser<'a> {
+    pub(super) foundation: &'a Foundation,
+    pub(super) admissions: &'a Admissions,
+    pub(super) judge: Judge<'a>,
+    pub(super) stock: &'a Stock,
+    pub(super) running: &'a Running,
+}
+
+impl Chooser<'_> {
+    /// The component of every backend and target of `config`.
+    pub(super) async fn all(&self, config: &Config) -> BTreeMap<BackendName, Chosen> {
+        let candidates = self.stock.candidates();
+        let mut chosen = BTreeMap::new();
+        for (name, plugin) in plugins(config) {
+            let of = Box::pin(self.one(&name, plugin, &candidates)).await;
+            chosen.insert(name, of);
+        }
+        chosen
+    }
+
+    /// The digest that the rule gives for one backend or target.
+    pub(super) fn digest(
+        &self,
+        name: &BackendName,
+        plugin: &PluginRef,
+        candidates: &[Candidate],
+    ) -> Result<Digest, String> {
+        let running = self.running.get(name).map(|running| stock::pointed(running));
+        let question = Question {
+            plugin,
+            candidates,
+            pointer: self.stock.catalog.pointers.get(name),
+            running: running.as_ref(),
+            quarantine: &self.stock.catalog.quarantine,
+        };
+        question.answer().map_err(|reason| match self.stock.refusal(plugin.name.as_str()) {
+            Some(refusal) => format!("{reason} ({refusal})"),
+            None => reason,
+        })
+    }
+
+    async fn one(&self, name: &BackendName, plugin: &PluginRef, of: &[Candidate]) -> Chosen {
+        let to = match self.digest(name, plugin, of) {
+            Ok(digest) => Box::pin(self.admit(digest)).await,
+            Err(reason) => Err(reason),
+        };
+        let running = self.running.get(name);
+        let before = match running {
+            Some(running) => Box::pin(self.before(running, plugin, &to)).await,
+            None => None,
+        };
+        Chosen { to, running: running.map(|running| stock::pointed(running)), before }
+    }
+
+    async fn admit(&self, digest: Digest) -> Result<Arc<Admitted>, String> {
+        let of = (self.stock, &*self.foundation.components, self.judge);
+        Box::pin(self.admissions.admit(digest, of)).await
+    }
+
+    /// What is known to be good and can be gone back to: of the same plugin, and not in quarantine.
+    async fn before(
+        &self,
+        running: &Arc<Generation>,
+        plugin: &PluginRef,
+        to: &Result<Arc<Admitted>, String>,
+    ) -> Option<(Arc<Admitted>, f64)> {
+        let proven = proven(running);
+        let digest = proven.digest();
+        let is_other = to.as_ref().map_or(true, |to| to.inspection().digest != digest);
+        let is_free = !self.stock.catalog.quarantine.contains_key(&digest);
+        let fits = is_other && is_free && *proven.plugin() == plugin.name;
+        if !fits {
+            return None;
+        }
+        Some((Box::pin(self.admit(digest)).await.ok()?, proven.rate()))
+    }
+}
+
+/// The component that `text` names among `candidates`: `NAME@VERSION`, or the beginning of a digest.
+pub(super) fn named<'a>(
+    wanted: &crate::admin::plugins::Wanted,
+    candidates: impl Iterator<Item = &'a Pointed>,
+) -> Result<&'a Pointed, String> {
+    let mut found: Vec<&Pointed> = candidates.filter(|candidate| wanted.is(candidate)).collect();
+    found.sort_by(|a, b| a.digest.cmp(&b.digest));
+    found.dedup();
+    match found.as_slice() {
+        [only] => Ok(only),
+        [] => Err(format!("no component here is `{wanted}`; see `symbolon plugin ls`")),
+        several => {
+            let list: Vec<_> = several.iter().map(ToString::to_string).collect();
+            Err(format!("`{wanted}` is several: {}; name one by its digest", list.join(", ")))
+        }
+    }
+}

@@ -1,0 +1,525 @@
+//! Which component a backend runs, changed while it runs.
+//!
+//! One at a time: what changes components, and a reload, hold one lock. A second change of the same
+//! backend is not kept waiting, it is refused: whoever sent it decided without knowing of the first.
+//!
+//! ```text
+//! choose → admit → generation with the backend's configuration → its `check` → pointer (durable)
+//!        → on probation beside the one before → in force
+//! ```
+//!
+//! INVARIANT: before the pointer is durable nothing has changed; after it, the worst that a crash
+//! leaves is that the next start takes the component that was admitted and checked. Calls in flight
+//! end on the generation that they began with; one that is put out of force on probation keeps the one
+//! before until then, since what its last calls fail at is still to be answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+use symbolon_core::error::Kind;
+use symbolon_core::id::BackendName;
+use symbolon_host::version::Step;
+use symbolon_host::{Admitted, Catalog, Digest, Entry, Generation, Package};
+
+use super::backends::Builder;
+use super::choose::{self, named, proven};
+use super::stock::{self, Judge, Stock};
+use super::world::KeptKeys;
+use super::{App, chain};
+use crate::admin::plugins::{Activation, Upload, Wanted};
+use crate::admin::{Answer, OperationError};
+use crate::catalog::choice::{fits, quarantined_text};
+use crate::catalog::{CatalogError, Origin, Pointed};
+use crate::kill::{self, Point};
+use crate::line::World;
+
+/// The metadata by which those who use a target's tokens were made.
+const TOKEN_KIND: &str = "token-kind";
+
+/// The backends that are being changed.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<BTreeSet<BackendName>>);
+
+/// One of them, until it is dropped.
+struct Turn<'a>(&'a Turns, BackendName);
+
+impl Turns {
+    fn take(&self, backend: &BackendName) -> Result<Turn<'_>, OperationError> {
+        match self.held().insert(backend.clone()) {
+            true => Ok(Turn(self, backend.clone())),
+            false => Err(conflict(
+                "change_under_way",
+                format!(
+                    "another change of `{backend}` is under way; look at what it does, and try again"
+                ),
+            )),
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeSet<BackendName>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.held().remove(&self.1);
+    }
+}
+
+/// What a swap is to do beside.
+pub(super) struct Manner<'a> {
+    /// Who wants it.
+    pub(super) by: &'a str,
+    /// Whether the backend is to point at the component from now on.
+    pub(super) points: bool,
+}
+
+/// What a swap has done.
+pub(super) struct Swapped {
+    pub(super) from: Option<Pointed>,
+    pub(super) to: Pointed,
+}
+
+impl App {
+    pub(super) async fn activate(
+        &self,
+        backend: &BackendName,
+        activation: &Activation,
+        by: &str,
+    ) -> Result<Answer, OperationError> {
+        let _turn = self.turns.take(backend)?;
+        let mut changing = self.keys.lock().await;
+        let stock = self.restock().await;
+        let to = self.wanted(backend, &activation.wanted, &stock)?;
+        let running = self.runs(backend);
+        if !activation.allow_downgrade {
+            refuse_downgrade(running.as_deref(), &to)?;
+        }
+        let admitted = self.admitted(&to, &stock).await?;
+        self.keep_installed(&admitted, &stock, by).await?;
+        let manner = Manner { by, points: true };
+        let done = Box::pin(self.swap(&mut changing, backend, admitted, manner)).await;
+        done.map(|done| answered(backend, done))
+    }
+
+    pub(super) async fn roll_back(
+        &self,
+        backend: &BackendName,
+        by: &str,
+    ) -> Result<Answer, OperationError> {
+        let _turn = self.turns.take(backend)?;
+        let mut changing = self.keys.lock().await;
+        let stock = self.restock().await;
+        let running = self.runs(backend);
+        let pointer = stock.catalog.pointers.get(backend).and_then(|of| of.previous.clone());
+        let before = running.and_then(|running| running.probation());
+        let before = pointer.or_else(|| before.map(|on| stock::pointed(&on.before)));
+        let to = before.ok_or_else(|| {
+            conflict("no_previous", format!("`{backend}` has no component to go back to"))
+        })?;
+        let wanted = Wanted::Digest(to.digest.clone());
+        let to = self.wanted(backend, &wanted, &stock)?;
+        let admitted = self.admitted(&to, &stock).await?;
+        let manner = Manner { by, points: true };
+        let done = Box::pin(self.swap(&mut changing, backend, admitted, manner)).await;
+        done.map(|done| answered(backend, done))
+    }
+
+    pub(super) async fn install(&self, upload: Upload, by: &str) -> Result<Answer, OperationError> {
+        let _changing = self.keys.lock().await;
+        let Upload { package, source } = upload;
+        let config = self.config();
+        let admitted = self.admissions.admit_package(package.clone(), self.judge(&config));
+        let admitted = Box::pin(admitted).await.map_err(refused)?;
+        let inspection = admitted.inspection();
+        let component = Pointed::of(inspection);
+        let users = self.users_of(&component.name);
+        // Before there is a second one to choose from.
+        self.settle_pointers(&users, &component).await.map_err(|error| unkept(&error))?;
+        let origin = origin(source, by, &admitted);
+        let done = self.foundation.components.install(inspection, package, origin).await;
+        let installed = done.map_err(|error| unkept(&error))?;
+        self.restock().await;
+        self.tidy();
+        let details = BTreeMap::from([("component", component.to_string())]);
+        let answer = json!({
+            "installed": component.to_string(),
+            "name": component.name,
+            "version": component.version,
+            "digest": format!("sha256:{}", component.digest),
+            "bytes": installed.bytes,
+            "backends": users,
+        });
+        Ok(Answer::Json(answer, details))
+    }
+
+    pub(super) async fn remove(
+        &self,
+        wanted: &Wanted,
+        force: bool,
+        by: &str,
+    ) -> Result<Answer, OperationError> {
+        let _changing = self.keys.lock().await;
+        let stock = self.restock().await;
+        let known = stock.catalog.components.values().map(|installed| &installed.component);
+        let strays = stock.catalog.strays().find(|digest| wanted.is_digest(digest)).copied();
+        let component = match (named(wanted, known), strays) {
+            (Ok(component), _) => component.clone(),
+            (Err(_), Some(digest)) => stray(digest),
+            (Err(reason), None) => return Err(malformed("component_unknown", reason)),
+        };
+        let digest = component
+            .digest()
+            .ok_or_else(|| malformed("component_unknown", format!("`{wanted}` has no digest")))?;
+        let users = self.users_of_digest(digest, &stock);
+        if !users.is_empty() && !force {
+            return Err(in_use(&component, &users));
+        }
+        for backend in &users {
+            self.degrade(backend, format!("its component {component} was removed by {by}")).await?;
+        }
+        let removed = self.foundation.components.remove(digest).await;
+        removed.map_err(|error| unkept(&error))?;
+        let offered = stock.file(digest).map(|file| file.path.clone());
+        self.restock().await;
+        self.tidy();
+        let details = BTreeMap::from([
+            ("component", component.to_string()),
+            ("degraded", users.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        ]);
+        let answer = json!({
+            "removed": component.to_string(), "degraded": users, "still_in_directory": offered,
+        });
+        Ok(Answer::Json(answer, details))
+    }
+
+    pub(super) async fn release(&self, wanted: &Wanted) -> Result<Answer, OperationError> {
+        let _changing = self.keys.lock().await;
+        let stock = self.restock().await;
+        let held = stock.catalog.quarantine.values().map(|held| &held.component);
+        let component = named(wanted, held).map_err(|reason| {
+            malformed("not_quarantined", format!("nothing in quarantine is meant: {reason}"))
+        })?;
+        let Some(digest) = component.digest() else {
+            return Err(malformed("not_quarantined", format!("`{wanted}` has no digest")));
+        };
+        let released = self.foundation.components.release(digest).await;
+        released.map_err(|error| unkept(&error))?;
+        let component = component.to_string();
+        self.restock().await;
+        let details = BTreeMap::from([("component", component.clone())]);
+        Ok(Answer::Json(json!({ "released": component }), details))
+    }
+
+    /// Puts `admitted` in force for `backend`. The caller holds the lock of changes.
+    pub(super) async fn swap(
+        &self,
+        changing: &mut KeptKeys,
+        backend: &BackendName,
+        admitted: Arc<Admitted>,
+        manner: Manner<'_>,
+    ) -> Result<Swapped, OperationError> {
+        let world = self.line.world.load_full();
+        let to = Pointed::of(admitted.inspection());
+        let running = self.runs(backend);
+        let from = running.as_ref().map(|running| stock::pointed(running));
+        let good = running.as_ref().map(proven);
+        let previous = good.as_ref().map(|good| stock::pointed(good));
+        if from.as_ref() == Some(&to) {
+            self.point(backend, (to.clone(), previous), &manner).await?;
+            return Ok(Swapped { from, to });
+        }
+        let config = self.config();
+        let mut builder = Builder::beside(&self.foundation, &config, &world);
+        let candidate = Box::pin(builder.candidate(backend, &admitted)).await;
+        let candidate = candidate.ok_or_else(|| unknown(backend))?;
+        let candidate = candidate.map_err(|reason| {
+            let goes_on = from.as_ref().map(|from| format!("; {from} goes on")).unwrap_or_default();
+            refused(format!("{to}: {reason}{goes_on}"))
+        })?;
+        self.point(backend, (to.clone(), previous.or_else(|| from.clone())), &manner).await?;
+        kill::reach(Point::AfterPointed);
+        if !config.backends.contains_key(backend) && !is_like(running.as_deref(), &candidate) {
+            // Those who use its tokens were made for what it was.
+            let rebuilt = Box::pin(self.rebuild(changing, config)).await;
+            rebuilt.map_err(|error| refused(chain(&error)))?;
+            return Ok(Swapped { from, to });
+        }
+        if let Some(good) = good.filter(|good| good.digest() != candidate.digest()) {
+            let rate = good.rate();
+            candidate.begin_probation(good, rate);
+        }
+        place(&world, &config, backend).put(backend, &Entry::Ready(candidate));
+        kill::reach(Point::AfterSwapped);
+        self.foundation.metrics().swapped(backend.as_str(), "swapped");
+        let before = from.as_ref().map(ToString::to_string);
+        tracing::info!(%backend, from = before, %to, by = manner.by, "the component was swapped");
+        self.restock().await;
+        self.tidy();
+        Ok(Swapped { from, to })
+    }
+
+    /// Puts the last good generation of `backend` back. The caller holds the lock of changes.
+    pub(super) async fn put_back(
+        &self,
+        backend: &BackendName,
+        good: Arc<Generation>,
+    ) -> Result<(), CatalogError> {
+        let (world, config) = (self.line.world.load_full(), self.config());
+        place(&world, &config, backend).put(backend, &Entry::Ready(good.clone()));
+        self.foundation.components.point(backend, stock::pointed(&good), None, "symbolon").await?;
+        Ok(())
+    }
+
+    /// Lets `backend` have no component. The caller holds the lock of changes.
+    async fn degrade(&self, backend: &BackendName, reason: String) -> Result<(), OperationError> {
+        let unpointed = self.foundation.components.unpoint(backend).await;
+        unpointed.map_err(|error| unkept(&error))?;
+        self.put_none(backend, reason);
+        Ok(())
+    }
+
+    pub(super) fn put_none(&self, backend: &BackendName, reason: String) {
+        let (world, config) = (self.line.world.load_full(), self.config());
+        tracing::error!(%backend, reason, "the backend is degraded");
+        place(&world, &config, backend).put(backend, &Entry::Degraded { reason });
+    }
+
+    async fn point(
+        &self,
+        backend: &BackendName,
+        (to, previous): (Pointed, Option<Pointed>),
+        manner: &Manner<'_>,
+    ) -> Result<(), OperationError> {
+        if !manner.points {
+            return Ok(());
+        }
+        let pointed = self.foundation.components.point(backend, to, previous, manner.by).await;
+        pointed.map_err(|error| unkept(&error))
+    }
+
+    /// Lets backends that point at nothing point at what they run, so that a component that is
+    /// installed beside it does not leave the next start without a choice.
+    async fn settle_pointers(
+        &self,
+        users: &[BackendName],
+        installed: &Pointed,
+    ) -> Result<(), CatalogError> {
+        let stock = self.restock().await;
+        for backend in users.iter().filter(|user| !stock.catalog.pointers.contains_key(*user)) {
+            let Some(running) = self.runs(backend).map(|running| proven(&running)) else {
+                continue;
+            };
+            let component = stock::pointed(&running);
+            if component != *installed {
+                stock.adopt(&BTreeSet::from([running.digest()]), &self.foundation.components).await;
+                self.foundation.components.point(backend, component, None, "symbolon").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What runs for a backend or target now.
+    pub(super) fn runs(&self, backend: &BackendName) -> Option<Arc<Generation>> {
+        let world = self.line.world.load();
+        let found = world.dispatcher.catalog().find(backend);
+        found.or_else(|_| world.exchangers.find(backend)).ok()
+    }
+
+    /// Who examines components by `config`.
+    pub(super) fn judge<'a>(&'a self, config: &'a crate::config::Config) -> Judge<'a> {
+        Judge { host: &self.foundation.host, trust: &config.plugins.trust }
+    }
+
+    /// What there is now.
+    pub(super) async fn looked(&self) -> Stock {
+        let config = self.config();
+        let of = (&self.admissions, self.judge(&config));
+        Stock::take(&config.plugins.directory, &self.foundation.components, of).await
+    }
+
+    /// Looks again at what there is.
+    pub(super) async fn restock(&self) -> Arc<Stock> {
+        let stock = Arc::new(self.looked().await);
+        self.stock.store(stock.clone());
+        stock
+    }
+
+    /// Lets compiled code go that nobody needs, and keeps a copy of what is in use.
+    pub(super) fn tidy(&self) {
+        let used = choose::used(&choose::running(&self.line.world.load()));
+        self.admissions.keep(&used);
+        let (stock, components) = (self.stock.load_full(), self.foundation.components.clone());
+        self.chore(async move { stock.adopt(&used, &components).await });
+    }
+
+    /// The component that is meant for `backend`, if it may have it.
+    fn wanted(
+        &self,
+        backend: &BackendName,
+        wanted: &Wanted,
+        stock: &Stock,
+    ) -> Result<Pointed, OperationError> {
+        let config = self.config();
+        let plugins = choose::plugins(&config);
+        let plugin = plugins.get(backend).ok_or_else(|| unknown(backend))?;
+        let candidates = stock.candidates();
+        let of_plugin = candidates.iter().map(|candidate| &candidate.component);
+        let of_plugin = of_plugin
+            .filter(|component| component.name == plugin.name.as_str() || wanted.has_name());
+        let to = named(wanted, of_plugin);
+        let to = to.map_err(|reason| malformed("component_unknown", reason))?;
+        if !fits(plugin, to) {
+            return Err(pinned(backend, plugin, to));
+        }
+        let held = to.digest().and_then(|digest| stock.catalog.quarantine.get(&digest));
+        match held {
+            Some(held) => Err(conflict("quarantined", quarantined_text(held))),
+            None => Ok(to.clone()),
+        }
+    }
+
+    async fn admitted(&self, to: &Pointed, stock: &Stock) -> Result<Arc<Admitted>, OperationError> {
+        let digest = to.digest().ok_or_else(|| refused(format!("{to} has no digest")))?;
+        let config = self.config();
+        let of = (stock, &*self.foundation.components, self.judge(&config));
+        let admitted = Box::pin(self.admissions.admit(digest, of)).await;
+        admitted.map_err(|reason| refused(format!("{to}: {reason}")))
+    }
+
+    /// What a pointer names is in the catalog, also if its file goes away.
+    async fn keep_installed(
+        &self,
+        admitted: &Admitted,
+        stock: &Stock,
+        by: &str,
+    ) -> Result<(), OperationError> {
+        let inspection = admitted.inspection();
+        let Some(file) = stock.file(inspection.digest) else { return Ok(()) };
+        let package = stock.package(inspection.digest, &self.foundation.components).await;
+        let package: Package = package.map_err(refused)?;
+        let origin = origin(file.path.display().to_string(), by, admitted);
+        let kept = self.foundation.components.install(inspection, package, origin).await;
+        kept.map(drop).map_err(|error| unkept(&error))
+    }
+
+    fn users_of(&self, plugin: &str) -> Vec<BackendName> {
+        let config = self.config();
+        let of = choose::plugins(&config).into_iter();
+        of.filter(|(_, of)| of.name.as_str() == plugin).map(|(name, _)| name).collect()
+    }
+
+    /// Who runs the component, points at it, or would go back to it.
+    fn users_of_digest(&self, digest: Digest, stock: &Stock) -> BTreeSet<BackendName> {
+        let running = choose::running(&self.line.world.load());
+        let runs = running.into_iter().filter(|(_, of)| of.digest() == digest);
+        let config = self.config();
+        let known = choose::plugins(&config);
+        let points = stock.catalog.users(&digest).filter(|name| known.contains_key(*name));
+        runs.map(|(name, _)| name).chain(points.cloned()).collect()
+    }
+}
+
+/// Whether who uses the tokens of a target notices no difference in how they are used.
+fn is_like(running: Option<&Generation>, candidate: &Generation) -> bool {
+    let kind = |of: &Generation| of.manifest().metadata.get(TOKEN_KIND).cloned();
+    running.is_some_and(|running| kind(running) == kind(candidate))
+}
+
+/// Where the component of `name` is looked up.
+fn place(world: &World, config: &crate::config::Config, name: &BackendName) -> Arc<Catalog> {
+    match config.backends.contains_key(name) {
+        true => world.dispatcher.catalog().clone(),
+        false => world.exchangers.clone(),
+    }
+}
+
+fn answered(backend: &BackendName, done: Swapped) -> Answer {
+    let Swapped { from, to } = done;
+    let from = from.map(|from| from.to_string());
+    let details =
+        BTreeMap::from([("from", from.clone().unwrap_or_default()), ("to", to.to_string())]);
+    let is_news = from.as_deref() != Some(&to.to_string());
+    let answer: Value = json!({
+        "backend": backend,
+        "outcome": if is_news { "swapped" } else { "kept" },
+        "from": from,
+        "to": to.to_string(),
+    });
+    Answer::Json(answer, details)
+}
+
+fn origin(source: String, by: &str, admitted: &Admitted) -> Origin {
+    let signers = stock::signers(admitted.endorsement());
+    Origin { source, by: by.to_owned(), signers, is_adopted: false }
+}
+
+/// Bytes of which nobody knows the name.
+fn stray(digest: Digest) -> Pointed {
+    Pointed { name: "?".to_owned(), version: "?".to_owned(), digest: digest.hex() }
+}
+
+/// An older version is what somebody would have run who had a hole in it in mind.
+fn refuse_downgrade(running: Option<&Generation>, to: &Pointed) -> Result<(), OperationError> {
+    let Some(running) = running else { return Ok(()) };
+    let from = &running.manifest().version;
+    match Step::between(from, &to.version).is_downgrade() {
+        false => Ok(()),
+        true => Err(conflict(
+            "downgrade",
+            format!(
+                "{to} is older than {from}, which runs; give --allow-downgrade if that is meant"
+            ),
+        )),
+    }
+}
+
+fn pinned(
+    backend: &BackendName,
+    plugin: &crate::config::PluginRef,
+    to: &Pointed,
+) -> OperationError {
+    let key = if plugin.name.as_str() != to.name {
+        format!("plugin = \"{}\"", plugin.name)
+    } else if let Some(version) = plugin.version.as_ref().filter(|it| **it != to.version) {
+        format!("version = \"{version}\"")
+    } else {
+        format!("digest = \"sha256:{}\"", plugin.digest.as_deref().unwrap_or_default())
+    };
+    conflict(
+        "pinned",
+        format!(
+            "the configuration has {key} for `{backend}`, which {to} is not; change that key and reload"
+        ),
+    )
+}
+
+fn in_use(component: &Pointed, users: &BTreeSet<BackendName>) -> OperationError {
+    let users: Vec<_> = users.iter().map(|user| format!("`{user}`")).collect();
+    conflict(
+        "component_in_use",
+        format!("{component} is in use for {}; give --force to degrade them", users.join(", ")),
+    )
+}
+
+fn unknown(backend: &BackendName) -> OperationError {
+    malformed("backend_unknown", format!("there is no backend or target `{backend}`"))
+}
+
+fn refused(reason: impl Into<String>) -> OperationError {
+    OperationError { kind: Kind::Conflict, code: "plugin_refused", detail: reason.into() }
+}
+
+fn conflict(code: &'static str, detail: String) -> OperationError {
+    OperationError { kind: Kind::Conflict, code, detail }
+}
+
+fn malformed(code: &'static str, detail: String) -> OperationError {
+    OperationError { kind: Kind::Malformed, code, detail }
+}
+
+fn unkept(error: &CatalogError) -> OperationError {
+    OperationError { kind: error.kind(), code: error.code(), detail: chain(error) }
+}

@@ -1,0 +1,20 @@
+//! `symbolon plugin release`: the end of a quarantine.
+
+use serde_json::json;
+
+use super::super::SocketArgs;
+use super::super::failure::Failure;
+use super::super::output::{self, Form};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The component: NAME@VERSION, or the beginning of its digest
+    component: String,
+    #[command(flatten)]
+    gateway: SocketArgs,
+}
+
+pub(super) async fn run(args: &Args, form: Form) -> Result<(), Failure> {
+    let body = json!({ "component": args.component });
+    output::value(&args.gateway.post("/v1/plugins:release", &body).await?, form, &[])
+}
