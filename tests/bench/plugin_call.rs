@@ -58,6 +58,7 @@ async fn measure() -> (f64, f64) {
     let context = CallContext {
         request_id: RequestId::new(Timestamp::from_seconds(1_793_520_000), 1),
         deadline: Duration::from_secs(3600),
+        on_behalf: None,
     };
     let path = SecretPath::parse(PATH).expect("a path");
     let mut times = (Vec::new(), Vec::new());

@@ -409,3 +409,35 @@ async fn an_assertion_is_borne_out_by_the_published_keys_and_names_what_the_role
     assert_eq!(sts.sessions(), 1);
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_trusts_one_caller_reads_for_it_and_for_no_other() {
+    let aws = Ministack::start().await;
+    aws.role("reader", "test/alice", READ).await;
+    aws.secret("app/db", "first").await;
+    aws.secret("other/db", "elsewhere").await;
+    let as_caller = "subject = \"caller\"\nmax_subject = 64\nclaims = \"aws\"";
+    let blocks = [
+        aws.target("prod", "reader", "", as_caller),
+        aws.store("secrets", "secretsmanager", BY_PROD),
+    ];
+    let gateway = Arc::new(gateway(blocks.concat()).await);
+    let mut reads = tokio::task::JoinSet::new();
+    for number in 0..64 {
+        let (gateway, caller) = (gateway.clone(), ["alice", "bob"][number % 2]);
+        reads.spawn(async move {
+            (caller, gateway.get("/v1/secrets/secrets/app/db", &gateway.token(caller)).await)
+        });
+    }
+    for (caller, answer) in reads.join_all().await {
+        if caller == "alice" {
+            assert_eq!((answer.status, text(&answer)), (StatusCode::OK, "first"));
+        } else {
+            assert_eq!(gateway.outcome(&answer), (403, "caller_refused".to_owned()));
+        }
+    }
+    // What the role may not is the caller's to be denied.
+    let beyond = gateway.read("secrets/other/db").await;
+    assert_eq!(gateway.outcome(&beyond), (403, "caller_forbidden".to_owned()));
+    Arc::into_inner(gateway).expect("the last").stop().await;
+}

@@ -1,12 +1,29 @@
 //! Tokens of a real OpenBao for callers, by assertions that name them.
 
-use http::StatusCode;
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
 use serde_json::json;
 use symbolon_core::id::LeaseId;
 use symbolon_tests::harness::{Answer, Gateway, Setup};
 
-use super::parts::Bao;
+use super::parts::{AUDIENCE, Bao};
 use crate::line::tokens::exchange;
+
+/// A gateway before a store that knows alice and bob, each with a secret that it alone may read. The
+/// backend `kv` asks in its callers' names.
+async fn scene() -> (Bao, Gateway) {
+    let bao = Bao::start().await;
+    let blocks =
+        bao.blocks("callers").replacen("audience =", "subject = \"caller\"\naudience =", 1);
+    let gateway = Gateway::start(Setup { blocks, ..Setup::default() }).await;
+    bao.trust(&gateway).await;
+    bao.callers(&["alice", "bob"]).await;
+    for name in ["alice", "bob"] {
+        bao.put(&format!("callers/{name}"), &json!({ "of": name })).await;
+    }
+    (bao, gateway)
+}
 
 async fn login(gateway: &Gateway, subject: &str) -> Answer {
     let answer = exchange(gateway, &gateway.token(subject), &[("audience", "bao")]).await;
@@ -20,15 +37,7 @@ fn token(answer: &Answer) -> &str {
 
 #[tokio::test]
 async fn each_caller_reads_its_own_secret_of_a_real_store_and_no_other() {
-    let bao = Bao::start().await;
-    let blocks = bao.blocks("callers").replace("credentials = { target = \"bao\" }", "");
-    let blocks = blocks.replacen("audience =", "subject = \"caller\"\naudience =", 1);
-    let gateway = Gateway::start(Setup { blocks, ..Setup::default() }).await;
-    bao.trust(&gateway).await;
-    bao.callers(&["alice", "bob"]).await;
-    for name in ["alice", "bob"] {
-        bao.put(&format!("callers/{name}"), &json!({ "of": name })).await;
-    }
+    let (bao, gateway) = scene().await;
     let (alice, bob) = tokio::join!(login(&gateway, "alice"), login(&gateway, "bob"));
     assert_eq!(
         (&alice.json["token_type"], &alice.json["header"]),
@@ -50,5 +59,58 @@ async fn each_caller_reads_its_own_secret_of_a_real_store_and_no_other() {
         (lease.owner.subject.as_str(), lease.state, lease.revocable),
         ("alice", "active", false)
     );
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_itself_says_what_each_caller_may_read_through_the_gateway() {
+    let (bao, gateway) = scene().await;
+    let gateway = Arc::new(gateway);
+    let mut reads = tokio::task::JoinSet::new();
+    for number in 0..64 {
+        let (caller, secret) =
+            ([("alice", "alice"), ("bob", "alice"), ("alice", "bob"), ("bob", "bob")])[number % 4];
+        let gateway = gateway.clone();
+        reads.spawn(async move {
+            let path = format!("/v1/secrets/kv/callers/{secret}");
+            (caller, secret, gateway.get(&path, &gateway.token(caller)).await)
+        });
+    }
+    for (caller, secret, answer) in reads.join_all().await {
+        if caller == secret {
+            assert_eq!(answer.status, StatusCode::OK, "{:?}", gateway.closing(&answer));
+            assert_eq!(answer.json["fields"], json!({ "of": secret }));
+        } else {
+            let closing = gateway.closing(&answer);
+            assert_eq!(
+                (answer.status.as_u16(), &closing["code"]),
+                (403, &json!("caller_forbidden"))
+            );
+            assert_eq!(closing["outcome"], "deny");
+        }
+    }
+    // A 403 may be the token's fault: once a minute each is tried with a new one.
+    assert!((2..=4).contains(&bao.logins().await.len()), "{:?}", bao.logins().await);
+    Arc::into_inner(gateway).expect("the last").stop().await;
+}
+
+#[tokio::test]
+async fn whom_the_store_does_not_let_in_is_denied_and_takes_nothing_from_the_others() {
+    let (bao, gateway) = scene().await;
+    let role = json!({
+        "role_type": "jwt",
+        "user_claim": "sub",
+        "bound_audiences": [AUDIENCE],
+        "bound_subject": "test/alice",
+        "token_ttl": "10m",
+    });
+    bao.expect(Method::POST, "/v1/auth/symbolon/role/callers", &role).await;
+    for _ in 0..20 {
+        let refused = gateway.get("/v1/secrets/kv/callers/bob", &gateway.token("bob")).await;
+        assert_eq!(gateway.outcome(&refused), (403, "caller_refused".to_owned()));
+    }
+    let read = gateway.get("/v1/secrets/kv/callers/alice", &gateway.token("alice")).await;
+    assert_eq!(read.json["fields"], json!({ "of": "alice" }), "{:?}", gateway.closing(&read));
+    assert_eq!(bao.logins().await.len(), 1);
     gateway.stop().await;
 }

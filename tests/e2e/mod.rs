@@ -2,6 +2,7 @@
 
 mod aws;
 mod azure;
+mod behalf;
 mod callers;
 mod clients;
 mod documents;

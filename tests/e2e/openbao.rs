@@ -10,6 +10,7 @@ use symbolon_core::clock::{Clock, ManualClock};
 use symbolon_tests::harness::{Answer, Gateway, ORIGIN, Setup};
 
 use super::parts::{Bao, Provider};
+use crate::attacks::wire::admin;
 
 /// A gateway before a store, and the store believes it. `clock` stands still until moved.
 struct Scene {
@@ -241,5 +242,22 @@ async fn nothing_in_the_configuration_opens_the_store() {
     let secrets = ["file:", "env:", "credential:"].map(|kind| config.matches(kind).count());
     assert_eq!(secrets, [2, 0, 0], "the listener's key and the seal's, and no other: {config}");
     assert!(config.contains(ORIGIN) && !config.contains("hvs."));
+    scene.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_global_epoch_ends_what_the_gateway_holds_too() {
+    let scene = Scene::start().await;
+    assert_eq!(scene.read("app/db").await.status, StatusCode::OK);
+    let everybody = r#"{"everybody":true}"#;
+    let raised = admin(&scene.gateway, "POST", "/v1/sessions:revoke", everybody).await;
+    assert_eq!(raised.status, 200);
+    scene.clock.advance(Duration::from_secs(1));
+    let token = scene.gateway.token("alice");
+    for _ in 0..2 {
+        let read = scene.gateway.get("/v1/secrets/kv/app/db", &token).await;
+        assert_eq!(read.status, StatusCode::OK, "{:?}", scene.gateway.closing(&read));
+    }
+    assert_eq!(scene.bao.logins().await.len(), 2, "one before, and one after");
     scene.gateway.stop().await;
 }

@@ -118,7 +118,8 @@ impl Scene {
 
     async fn rotate(&self, run: &Run) -> Result<(), RootLoginError> {
         let request_id = RequestId::new(Timestamp::from_seconds(1_793_520_000), 1);
-        let context = CallContext { request_id, deadline: Duration::from_hours(1) };
+        let context =
+            CallContext { request_id, deadline: Duration::from_hours(1), on_behalf: None };
         run.logins.rotate_root(&self.backend, &run.generation, &context).await
     }
 

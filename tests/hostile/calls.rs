@@ -21,7 +21,8 @@ impl Scene {
     fn context(&self) -> CallContext {
         let foundation = &self.gateway.app.foundation;
         let request_id = foundation.ids.request(foundation.clock.now());
-        CallContext { request_id, deadline: foundation.clock.elapsed() + Duration::from_secs(10) }
+        let deadline = foundation.clock.elapsed() + Duration::from_secs(10);
+        CallContext { request_id, deadline, on_behalf: None }
     }
 
     async fn names(&self, kind: &str) -> Vec<String> {

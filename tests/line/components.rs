@@ -387,6 +387,7 @@ async fn calls_in_flight_end_on_the_one_that_they_began_with() {
     let context = symbolon_host::CallContext {
         request_id: scene.gateway.app.foundation.ids.request(Timestamp::from_seconds(0)),
         deadline: Duration::from_secs(3600),
+        on_behalf: None,
     };
     let read = Box::pin(held.read(&context, &path, None)).await;
     assert!(read.is_ok(), "{read:?}");

@@ -13,7 +13,6 @@ mod pages;
 mod reads;
 mod sharing;
 mod sidecar;
-mod targets;
 mod telemetry;
 pub(crate) mod tokens;
 mod trust;

@@ -22,7 +22,7 @@ pub struct Principal {
 
 /// Issuer alias, subject and typed attributes mapped from claims: what policies see. On its own it
 /// proves nothing; `symbolon policy explain` makes one from a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Subject {
     /// Issuer and subject.
     pub identity: Identity,
@@ -53,7 +53,7 @@ impl fmt::Display for Identity {
 pub type Attributes = BTreeMap<String, Attribute>;
 
 /// A typed attribute, as policies see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Attribute {
     /// Text.
     String(String),

@@ -147,6 +147,7 @@ impl Host {
         let context = CallContext {
             request_id: RequestId::new(Timestamp::from_millis(0), 0),
             deadline: Duration::MAX,
+            on_behalf: None,
         };
         let until = Instant::now() + self.smoke.limits.wall;
         let state = State::new(Arc::clone(&self.smoke), context, until, &[]);

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use symbolon_core::clock::Clock;
 use symbolon_core::id::RequestId;
+use symbolon_core::policy::OnBehalf;
 use symbolon_core::secret::Secret;
 use tokio::time::Instant;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Lower};
@@ -22,6 +23,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
 use crate::bindings::types;
 use crate::breaker::{Breaker, Health};
 use crate::conduct::Conduct;
+use crate::egress::InCallersName;
 use crate::engine::Runtime;
 use crate::facade;
 use crate::fault::{AnswerFault, CallError, Fault, FaultKind, Trap};
@@ -39,6 +41,9 @@ pub struct CallContext {
     pub request_id: RequestId,
     /// When the caller gives up, on [`Clock::elapsed`]. The backend's own limit may be earlier.
     pub deadline: Duration,
+    /// Who is behind it: nobody, if the gateway calls for itself. The host does not look at it; it
+    /// passes it to sources of credentials.
+    pub on_behalf: Option<OnBehalf>,
 }
 
 /// The functions of the contract that the host calls.
@@ -314,9 +319,11 @@ impl Caller {
                 fault.request_sent |= reached;
                 // Only where the guest says so: bodies are not read here, and AWS says it with 400.
                 *renewed = fault.kind == FaultKind::Unauthenticated && store.data().renew();
-                Err(CallError::Plugin(Box::new(fault)))
+                Err(in_callers_name(fault, store.data().in_callers_name()))
             }
-            Ok(Ok((Ok(answer),))) => Ok(answer),
+            Ok(Ok((Ok(answer),))) => {
+                lacks(store.data().in_callers_name(), reached).map(|()| answer)
+            }
         }
     }
 
@@ -328,6 +335,26 @@ impl Caller {
         } else {
             Ok(left.min(self.shared.limits.wall))
         }
+    }
+}
+
+/// What a plugin says of a call that had the credential of a caller, or should have had.
+fn in_callers_name(fault: Fault, name: InCallersName) -> CallError {
+    if let Err(lacking) = lacks(name, fault.request_sent) {
+        return lacking;
+    }
+    let is_callers = name == InCallersName::Yes && fault.kind == FaultKind::PermissionDenied;
+    let fault = Box::new(fault);
+    if is_callers { CallError::CallerForbidden(fault) } else { CallError::Plugin(fault) }
+}
+
+/// A call that did not get a caller's credential where it wanted one has failed, whatever the guest
+/// makes of it.
+fn lacks(name: InCallersName, reached: bool) -> Result<(), CallError> {
+    match name {
+        InCallersName::No | InCallersName::Yes => Ok(()),
+        InCallersName::Nobody => Err(CallError::NoCaller { reached }),
+        InCallersName::Refused => Err(CallError::CallerRefused { reached }),
     }
 }
 
@@ -415,13 +442,15 @@ fn health<T>(outcome: &Result<T, CallError>) -> Health {
             | FaultKind::Internal
             | FaultKind::Other => Health::Good,
         },
-        Err(CallError::Answer(_)) => Health::Good,
+        Err(CallError::Answer(_) | CallError::CallerForbidden(_)) => Health::Good,
         Err(
             CallError::Unsupported(_)
             | CallError::Busy
             | CallError::Paced(_)
             | CallError::Paused(_)
-            | CallError::Open(_),
+            | CallError::Open(_)
+            | CallError::NoCaller { .. }
+            | CallError::CallerRefused { .. },
         ) => Health::Unknown,
     }
 }

@@ -170,7 +170,10 @@ pub(crate) fn is_fault(error: &CallError) -> bool {
         | CallError::Busy
         | CallError::Paced(_)
         | CallError::Paused(_)
-        | CallError::Open(_) => false,
+        | CallError::Open(_)
+        | CallError::CallerForbidden(_)
+        | CallError::NoCaller { .. }
+        | CallError::CallerRefused { .. } => false,
     }
 }
 
@@ -179,7 +182,7 @@ fn is_stop(error: &CallError) -> bool {
 }
 
 fn was_called(error: &CallError) -> bool {
-    is_fault(error) || matches!(error, CallError::Plugin(_))
+    is_fault(error) || matches!(error, CallError::Plugin(_) | CallError::CallerForbidden(_))
 }
 
 #[cfg(test)]

@@ -52,6 +52,21 @@ pub enum CallError {
     /// The host could not make the instance, or its types do not fit.
     #[error("the component could not be called: {0}")]
     Host(String),
+    /// The backend's credential is one of callers, and the gateway makes this call for itself.
+    #[error("the backend's credential is one of callers, and nobody is behind the call")]
+    NoCaller {
+        /// Whether some upstream may have seen a request.
+        reached: bool,
+    },
+    /// Whoever issues the backend's credentials refuses one to the caller, or it cannot be asked for.
+    #[error("the caller does not get the backend's credential")]
+    CallerRefused {
+        /// Whether some upstream may have seen a request.
+        reached: bool,
+    },
+    /// The backend refuses this to the caller, in whose name it was asked.
+    #[error("the backend refuses this to the caller")]
+    CallerForbidden(Box<Fault>),
 }
 
 /// Why a plugin was stopped.
@@ -277,6 +292,9 @@ impl CallError {
             Self::Trap { .. } | Self::Host(_) => Kind::Internal,
             Self::Timeout { .. } | Self::Open(_) => Kind::Unavailable,
             Self::Busy | Self::Paced(_) | Self::Paused(_) => Kind::Exhausted,
+            Self::NoCaller { .. } | Self::CallerRefused { .. } | Self::CallerForbidden(_) => {
+                Kind::Denied
+            }
         }
     }
 
@@ -294,6 +312,9 @@ impl CallError {
             Self::Paused(_) => "backend_paused",
             Self::Open(_) => "backend_breaker_open",
             Self::Host(_) => "component_uncallable",
+            Self::NoCaller { .. } => "no_caller",
+            Self::CallerRefused { .. } => "caller_refused",
+            Self::CallerForbidden(_) => "caller_forbidden",
         }
     }
 
@@ -301,8 +322,10 @@ impl CallError {
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
         match self {
-            Self::Plugin(fault) => Some(fault),
-            Self::Unsupported(_)
+            Self::Plugin(fault) | Self::CallerForbidden(fault) => Some(fault),
+            Self::NoCaller { .. }
+            | Self::CallerRefused { .. }
+            | Self::Unsupported(_)
             | Self::Answer(_)
             | Self::Trap { .. }
             | Self::Timeout { .. }
@@ -325,8 +348,11 @@ impl CallError {
             | Self::Paused(_)
             | Self::Open(_)
             | Self::Host(_) => false,
-            Self::Plugin(fault) => fault.request_sent,
-            Self::Trap { reached, .. } | Self::Timeout { reached } => *reached,
+            Self::Plugin(fault) | Self::CallerForbidden(fault) => fault.request_sent,
+            Self::Trap { reached, .. }
+            | Self::Timeout { reached }
+            | Self::NoCaller { reached }
+            | Self::CallerRefused { reached } => *reached,
             Self::Answer(_) => true,
         }
     }

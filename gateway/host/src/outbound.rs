@@ -15,8 +15,8 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::call::CallContext;
 use crate::egress::{
-    CallLimits, EgressClient, EgressObserver, Grant, GrantError, Injections, Methods, Outgoing,
-    Reach, Terms,
+    CallLimits, EgressClient, EgressObserver, Grant, GrantError, InCallersName, Injections,
+    Methods, Outgoing, Reach, Terms,
 };
 use crate::manifest::{EgressWanted, Manifest};
 
@@ -35,6 +35,9 @@ pub trait Line: WasiHttpHooks {
     /// Lets go of the credentials that were added to this call's requests, since the guest says that
     /// the upstream did not take them. Answers whether another call would have others.
     fn renew(&self) -> bool;
+
+    /// Whether the call was made with the credential of a caller, or should have been.
+    fn in_callers_name(&self) -> InCallersName;
 }
 
 /// No network at all: every request is refused. What a backend without grants has.
@@ -54,6 +57,10 @@ impl Line for NoEgress {
 
     fn renew(&self) -> bool {
         false
+    }
+
+    fn in_callers_name(&self) -> InCallersName {
+        InCallersName::No
     }
 }
 
@@ -91,8 +98,9 @@ impl fmt::Debug for Upstream {
 }
 
 impl Outbound for Upstream {
-    fn open(&self, _: &CallContext, until: Instant) -> Box<dyn Line> {
-        let terms = Terms { deadline: until, limits: self.limits };
+    fn open(&self, context: &CallContext, until: Instant) -> Box<dyn Line> {
+        let context = context.clone();
+        let terms = Terms { context, deadline: until, limits: self.limits };
         let (client, injections) = (Arc::clone(&self.client), Arc::clone(&self.injections));
         let (clock, observer) = (Arc::clone(&self.clock), Arc::clone(&self.observer));
         Box::new(Outgoing::new(client, injections, terms, clock, observer))
@@ -105,7 +113,11 @@ impl Line for Outgoing {
     }
 
     fn renew(&self) -> bool {
-        self.used().renew()
+        self.renew_used()
+    }
+
+    fn in_callers_name(&self) -> InCallersName {
+        self.name()
     }
 }
 

@@ -18,6 +18,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::bindings::log::Level;
 use crate::bindings::{config, log, types};
 use crate::call::CallContext;
+use crate::egress::InCallersName;
 use crate::facade;
 use crate::limits::{Budget, Limits, MAX_HANDLES, MAX_RANDOM_BYTES};
 use crate::outbound::{Line, Outbound};
@@ -94,6 +95,11 @@ impl State {
     /// not take. Answers whether another call would have others.
     pub(crate) fn renew(&self) -> bool {
         self.line.as_ref().is_some_and(|line| line.renew())
+    }
+
+    /// Whether the call was made with the credential of a caller, or should have been.
+    pub(crate) fn in_callers_name(&self) -> InCallersName {
+        self.line.as_ref().map_or(InCallersName::No, |line| line.in_callers_name())
     }
 
     /// Whether some upstream may have seen a request of this call.

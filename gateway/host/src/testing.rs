@@ -215,7 +215,7 @@ impl Scene {
 
 pub(crate) fn context() -> CallContext {
     let request_id = RequestId::new(Timestamp::from_seconds(1_800_000_000), 1);
-    CallContext { request_id, deadline: Duration::from_secs(3600) }
+    CallContext { request_id, deadline: Duration::from_secs(3600), on_behalf: None }
 }
 
 pub(crate) fn path(text: &str) -> SecretPath {

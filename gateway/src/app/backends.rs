@@ -34,8 +34,8 @@ use super::stock;
 use crate::catalog::Pointed;
 use crate::config::{self, Config, Credentials};
 use crate::issuer::{
-    Beside, CallerSettings, CallerTarget, CallerTargets, Named, SignedSource, TargetSettings,
-    TargetSource,
+    Beside, CallerSettings, CallerSource, CallerTarget, CallerTargets, Means, Named, SignedSource,
+    TargetSettings, TargetSource,
 };
 use crate::keyring::TargetAudience;
 use crate::line::World;
@@ -69,8 +69,8 @@ struct Plan<'a> {
     database: Option<&'a config::Database>,
 }
 
-/// Tokens of targets in the gateway's own name, one source for all backends that use it.
-pub(crate) type Sources = BTreeMap<TargetName, Arc<TargetSource>>;
+/// Tokens of targets, one source for all backends that use it.
+pub(crate) type Sources = BTreeMap<TargetName, Arc<dyn CredentialSource>>;
 
 /// The component that a backend or target is to run, and the one that it runs.
 #[derive(Clone, Debug)]
@@ -378,6 +378,7 @@ impl<'a> Builder<'a> {
         let context = CallContext {
             request_id: self.foundation.ids.request(clock.now()),
             deadline: clock.elapsed().saturating_add(VALIDATION),
+            on_behalf: None,
         };
         match Box::pin(generation.validate(&context)).await {
             Ok(_) => Ok(generation),
@@ -481,18 +482,34 @@ impl<'a> Builder<'a> {
     }
 
     /// The source of a target's tokens: one for all backends that use it.
-    async fn target_source(&mut self, name: &TargetName) -> Result<Arc<TargetSource>, Reason> {
+    async fn target_source(
+        &mut self,
+        name: &TargetName,
+    ) -> Result<Arc<dyn CredentialSource>, Reason> {
         if let Some(source) = self.sources.get(name) {
             return Ok(source.clone());
         }
-        let seat = Box::pin(self.target(name)).await?;
         let target = self.config.targets.get(name).ok_or_else(|| unknown_target(name))?;
-        if target.subject == config::AssertionSubject::Caller {
-            return Err(format!(
-                "the target `{name}` has subject = \"caller\"; a backend's credentials are the \
-                 gateway's own"
-            ));
-        }
+        let source: Arc<dyn CredentialSource> = match target.subject {
+            config::AssertionSubject::Gateway => {
+                Arc::new(Box::pin(self.source_of_gateway(name, target)).await?)
+            }
+            config::AssertionSubject::Caller => {
+                let of_callers = Box::pin(self.caller_target(name, target)).await?;
+                let withdrawn = self.foundation.withdrawn.clone();
+                CallerSource::new(of_callers, self.means(), withdrawn)
+            }
+        };
+        self.sources.insert(name.clone(), source.clone());
+        Ok(source)
+    }
+
+    async fn source_of_gateway(
+        &mut self,
+        name: &TargetName,
+        target: &config::Target,
+    ) -> Result<TargetSource, Reason> {
+        let seat = Box::pin(self.target(name)).await?;
         let settings = TargetSettings {
             name: name.clone(),
             audience: TargetAudience::from_configuration(&target.audience)
@@ -500,11 +517,17 @@ impl<'a> Builder<'a> {
             subject: format!("gateway:{name}"),
             ttl: target.ttl,
         };
-        let Foundation { keyring, clock, ids, .. } = self.foundation;
-        let source = TargetSource::new(settings, seat, keyring.clone(), clock.clone(), ids.clone());
-        let source = Arc::new(source);
-        self.sources.insert(name.clone(), source.clone());
-        Ok(source)
+        Ok(TargetSource::new(settings, seat, self.means()))
+    }
+
+    fn means(&self) -> Means {
+        let Foundation { keyring, barriers, clock, ids, .. } = self.foundation;
+        Means {
+            keyring: keyring.clone(),
+            barriers: barriers.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        }
     }
 
     fn target_form(
@@ -658,17 +681,18 @@ fn sigv4(keys: &config::SigV4) -> Result<(Form, Credential), Reason> {
 struct Fixed(Arc<Credential>);
 
 impl CredentialSource for Fixed {
-    fn credential(
-        &self,
+    fn credential<'a>(
+        &'a self,
+        _: &'a CallContext,
         _: Instant,
     ) -> symbolon_host::egress::BoxFuture<
-        '_,
+        'a,
         Result<Arc<Credential>, symbolon_host::egress::SourceError>,
     > {
         Box::pin(async { Ok(self.0.clone()) })
     }
 
-    fn invalidate(&self, _: &Arc<Credential>, status: http::StatusCode) -> bool {
+    fn invalidate(&self, _: &CallContext, _: &Arc<Credential>, status: http::StatusCode) -> bool {
         tracing::warn!(%status, "the upstream does not take the configured credential");
         false
     }

@@ -250,6 +250,7 @@ impl App {
         CallContext {
             request_id: self.foundation.ids.request(clock.now()),
             deadline: clock.elapsed().saturating_add(CALL_WITHIN),
+            on_behalf: None,
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 use symbolon_core::clock::Clock;
 use symbolon_core::secret::Secret;
+use symbolon_host::CallContext;
 use symbolon_host::egress::{BoxFuture, Credential, CredentialSource, SourceError};
 use tokio::time::Instant;
 
@@ -95,13 +96,17 @@ impl Reread {
 }
 
 impl CredentialSource for Reread {
-    fn credential(&self, _: Instant) -> BoxFuture<'_, Result<Arc<Credential>, SourceError>> {
+    fn credential<'a>(
+        &'a self,
+        _: &'a CallContext,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<Arc<Credential>, SourceError>> {
         Box::pin(self.current())
     }
 
     /// A 403 is also what a lack of permission looks like, and says nothing of the token. After a 401
     /// the file is read at once, so that the answer is true: it is small, and its disk at hand.
-    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) -> bool {
+    fn invalidate(&self, _: &CallContext, used: &Arc<Credential>, status: StatusCode) -> bool {
         tracing::warn!(%status, "the upstream does not take the configured credential");
         if status == StatusCode::UNAUTHORIZED && self.is_held(used) {
             self.held().read_at = None;
@@ -116,6 +121,7 @@ impl CredentialSource for Reread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::issuer::nobody;
     use symbolon_core::clock::{ManualClock, Timestamp};
 
     struct Scene {
@@ -161,12 +167,18 @@ mod tests {
         let scene = scene();
         let used = scene.source.current().await.unwrap();
         write(&scene.directory, "two");
-        assert!(!scene.source.invalidate(&used, StatusCode::FORBIDDEN), "it is not what is wrong");
+        assert!(
+            !scene.source.invalidate(&nobody(), &used, StatusCode::FORBIDDEN),
+            "it is not what is wrong"
+        );
         assert_eq!(text(&scene.source).await, "one");
-        assert!(scene.source.invalidate(&used, StatusCode::UNAUTHORIZED));
+        assert!(scene.source.invalidate(&nobody(), &used, StatusCode::UNAUTHORIZED));
         assert_eq!(text(&scene.source).await, "two");
         write(&scene.directory, "three");
-        assert!(scene.source.invalidate(&used, StatusCode::UNAUTHORIZED), "an old complaint");
+        assert!(
+            scene.source.invalidate(&nobody(), &used, StatusCode::UNAUTHORIZED),
+            "an old complaint"
+        );
         assert_eq!(text(&scene.source).await, "two");
     }
 
@@ -174,7 +186,10 @@ mod tests {
     async fn one_that_stays_refused_is_looked_for_again_each_time() {
         let scene = scene();
         let used = scene.source.current().await.unwrap();
-        assert!(!scene.source.invalidate(&used, StatusCode::UNAUTHORIZED), "the file has no other");
+        assert!(
+            !scene.source.invalidate(&nobody(), &used, StatusCode::UNAUTHORIZED),
+            "the file has no other"
+        );
         assert_eq!(text(&scene.source).await, "one");
         write(&scene.directory, "two");
         assert_eq!(text(&scene.source).await, "two");

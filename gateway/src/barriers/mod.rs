@@ -18,7 +18,8 @@ mod withdrawn;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -82,14 +83,44 @@ impl BarrierError {
     }
 }
 
+/// Whoever keeps something that barriers may stand against.
+pub trait Follower: Send + Sync {
+    /// The barriers have changed: what they stand against now is to be let go of. Must not block.
+    fn barred(&self);
+}
+
+/// Whether the principal may pass now with the proof that it has shown: nothing stands against it, and
+/// no access token of ours that it was shown by was withdrawn.
+///
+/// # Errors
+/// [`Barred`] names what is in the way.
+pub fn admits(
+    barriers: &DurableBarriers,
+    withdrawn: &Withdrawn,
+    principal: &Principal,
+) -> Result<(), Barred> {
+    let session = principal.proof().session.as_ref();
+    if session.is_some_and(|session| withdrawn.has(&session.family)) {
+        return Err(Barred::Withdrawn);
+    }
+    barriers.admits(principal)
+}
+
 /// The barriers in force, and the way to change them.
-#[derive(Debug)]
 pub struct DurableBarriers {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     current: ArcSwap<Barriers>,
     /// Changes come one at a time; requests never wait for them.
     changes: tokio::sync::Mutex<()>,
+    /// Who is told of them; each until it is gone.
+    followers: Mutex<Vec<Weak<dyn Follower>>>,
+}
+
+impl fmt::Debug for DurableBarriers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DurableBarriers").field("current", &self.current).finish_non_exhaustive()
+    }
 }
 
 impl DurableBarriers {
@@ -99,7 +130,15 @@ impl DurableBarriers {
     /// [`BarrierError::Store`] if it cannot be read.
     pub async fn open(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, BarrierError> {
         let current = ArcSwap::from_pointee(load(&*store).await?);
-        Ok(Self { store, clock, current, changes: tokio::sync::Mutex::new(()) })
+        let (changes, followers) = (tokio::sync::Mutex::new(()), Mutex::default());
+        Ok(Self { store, clock, current, changes, followers })
+    }
+
+    /// Has `follower` told of every change from now on, for as long as it is there.
+    pub fn follow(&self, follower: Weak<dyn Follower>) {
+        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.retain(|follower| follower.strong_count() > 0);
+        followers.push(follower);
     }
 
     /// Whether the principal may pass now. Asked on every use of a proof.
@@ -197,7 +236,7 @@ impl DurableBarriers {
     /// [`BarrierError::Store`]; then what is in force stays.
     pub async fn reload(&self) -> Result<(), BarrierError> {
         let _one_at_a_time = self.changes.lock().await;
-        self.current.store(Arc::new(load(&*self.store).await?));
+        self.put_in_force(load(&*self.store).await?);
         Ok(())
     }
 
@@ -226,7 +265,13 @@ impl DurableBarriers {
     fn change(&self, change: impl FnOnce(&mut Barriers)) {
         let mut next = Barriers::clone(&self.current.load());
         change(&mut next);
-        self.current.store(Arc::new(next));
+        self.put_in_force(next);
+    }
+
+    fn put_in_force(&self, barriers: Barriers) {
+        self.current.store(Arc::new(barriers));
+        let followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        followers.iter().filter_map(Weak::upgrade).for_each(|follower| follower.barred());
     }
 }
 

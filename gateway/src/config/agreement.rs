@@ -6,7 +6,7 @@ use std::sync::Arc;
 use symbolon_core::id::{BackendName, IssuerAlias, RoleName, TargetName};
 use symbolon_core::token::{AttributeType, Form, Issuers};
 
-use super::backends::{CredentialSource, Credentials};
+use super::backends::{AssertionSubject, CredentialSource, Credentials};
 use super::cursor::Document;
 use super::fault::Problem;
 use super::issuers::{Issuer, Keys};
@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config, document: &Document<'_>) {
     targets_exist(config, document);
     aliases_lead_to_backends(config, document);
     targets_end(config, document);
+    callers_are_behind(config, document);
     names_are_told_apart(config, document);
     attributes_are_mapped(config, document);
     listeners_are_distinct(config, document);
@@ -150,6 +151,32 @@ fn targets_end(config: &Config, document: &Document<'_>) {
     }
 }
 
+/// What a backend issues is ended by the gateway itself, and what the gateway keeps for all callers is
+/// obtained by it: there is no caller then, in whose name a credential could be had.
+fn callers_are_behind(config: &Config, document: &Document<'_>) {
+    let fault = |holder: String, name: &TargetName, why: &str, help: &str| {
+        let message = format!("the target `{name}` has subject = \"caller\", and {why}");
+        let key = format!("{holder}.credentials.target");
+        document.fault(&key, Problem::new(message).with_help(help));
+    };
+    for (name, backend) in config.backends.iter().filter(|(_, backend)| !backend.roles.is_empty()) {
+        if let Some(target) = target_of_callers(config, backend.credentials.as_ref()) {
+            let why = "the gateway ends what roles issue when no caller is there";
+            let help = "have roles in a backend of their own, with a target of the gateway's name";
+            fault(format!("backends.{name}"), target, why, help);
+        }
+    }
+    for (name, holder) in &config.targets {
+        if holder.subject == AssertionSubject::Caller {
+            continue;
+        }
+        if let Some(target) = target_of_callers(config, holder.credentials.as_ref()) {
+            let why = "this one is the gateway's: no caller is behind its exchanges";
+            fault(format!("targets.{name}"), target, why, "give both the same `subject`");
+        }
+    }
+}
+
 /// A target's token stands in the ledger, in metrics and in the audit log where a backend's
 /// credential does.
 fn names_are_told_apart(config: &Config, document: &Document<'_>) {
@@ -189,6 +216,16 @@ fn attributes_are_mapped(config: &Config, document: &Document<'_>) {
 
 fn credential_of<'c>(config: &'c Config, target: &TargetName) -> Option<&'c TargetName> {
     target_in(config.targets.get(target)?.credentials.as_ref()?)
+}
+
+/// The target of these credentials, if its assertions name the caller.
+fn target_of_callers<'c>(
+    config: &'c Config,
+    credentials: Option<&'c Credentials>,
+) -> Option<&'c TargetName> {
+    let name = target_in(credentials?)?;
+    let target = config.targets.get(name)?;
+    (target.subject == AssertionSubject::Caller).then_some(name)
 }
 
 fn target_in(credentials: &Credentials) -> Option<&TargetName> {

@@ -245,6 +245,8 @@ const EGRESS: &str = "egress = [{ host = \"a.example\", methods = [\"GET\"] }]\n
 
 #[test]
 fn what_does_not_agree_is_refused() {
+    let as_caller =
+        |target: &str| target.replace("audience = \"a\"", "audience = \"a\"\nsubject = \"caller\"");
     let issuer = |alias: &str, name: &str| {
         format!(
             "[issuers.{alias}]\nissuer = \"{name}\"\nkeys = {{ url = \"https://k.example/\" }}\n"
@@ -265,6 +267,9 @@ fn what_does_not_agree_is_refused() {
         (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ target = \"bao\" }}\n"), "backends.kv.credentials.target: there is no target `bao`"),
         (target("a", "b") + &target("b", "a"), "targets.a.credentials.target: goes in a circle: a → b → a"),
         (target("a", "a"), "targets.a.credentials.target: goes in a circle: a → a"),
+        (as_caller(&target("a", "b")) + &as_caller(&target("b", "a")), "targets.a.credentials.target: goes in a circle: a → b → a"),
+        (backend("target = \"a\"") + "[backends.kv.roles.r]\n" + &as_caller(TARGET), "backends.kv.credentials.target: the target `a` has subject = \"caller\", and the gateway ends what roles issue when no caller is there"),
+        (target("b", "a") + &as_caller(TARGET), "targets.b.credentials.target: the target `a` has subject = \"caller\", and this one is the gateway's: no caller is behind its exchanges"),
         ("[server.discovery]\nlisten = [\"127.0.0.1:8443\"]\n".to_owned(), "server.discovery.listen[0]: `127.0.0.1:8443` is taken by `server.listen`"),
         ("[backends.kv]\nplugin = \"p\"\ncredentials = { bearer = \"env:T\" }\n".to_owned(), "backends.kv.credentials: no egress is granted that could carry a credential"),
         (format!("[backends.kv]\nplugin = \"p\"\n{EGRESS}credentials = {{ bearer = \"env:T\", host = \"b.example\" }}\n"), "backends.kv.credentials.host: is not a host that `egress` grants"),

@@ -8,9 +8,11 @@
 //! The assertion documents can also be served by a listener that serves nothing else, or exported
 //! to files for static hosting, so that the gateway itself need not be reachable from outside.
 
+mod behalf;
 mod caller;
 mod export;
 mod flight;
+mod kept;
 mod signed;
 mod target;
 
@@ -18,12 +20,13 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use symbolon_core::scope::Scope;
 
+pub use behalf::CallerSource;
 pub use caller::{
     Beside, CallerError, CallerSettings, CallerTarget, CallerTargets, Named, caller_subject,
 };
 pub use export::{ExportError, export};
 pub use signed::{KeyError, SignedSource, check_key};
-pub use target::{TargetSettings, TargetSource};
+pub use target::{Means, TargetSettings, TargetSource};
 
 /// How long others may cache the documents, in seconds. A new key is published at least this long,
 /// and a day on top, before it signs anything.
@@ -82,6 +85,18 @@ pub fn access_configuration(origins: &Origins) -> Value {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["EdDSA"],
     })
+}
+
+/// A call that the gateway makes for itself.
+#[cfg(test)]
+pub(crate) fn nobody() -> symbolon_host::CallContext {
+    let request_id =
+        symbolon_core::id::RequestId::new(symbolon_core::clock::Timestamp::from_seconds(0), 1);
+    symbolon_host::CallContext {
+        request_id,
+        deadline: std::time::Duration::from_hours(1),
+        on_behalf: None,
+    }
 }
 
 /// Serialises a public document.

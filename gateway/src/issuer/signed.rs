@@ -18,6 +18,7 @@ use rustls_pki_types::pem::PemObject as _;
 use serde_json::json;
 use symbolon_core::clock::{Clock, Timestamp};
 use symbolon_core::secret::Secret;
+use symbolon_host::CallContext;
 use symbolon_host::egress::{BoxFuture, Credential, CredentialSource, SourceError};
 use tokio::time::Instant;
 
@@ -140,12 +141,16 @@ fn key(pem: &Secret) -> Result<RsaKeyPair, KeyError> {
 
 impl CredentialSource for SignedSource {
     /// At once: a signature takes about a millisecond.
-    fn credential(&self, _: Instant) -> BoxFuture<'_, Result<Arc<Credential>, SourceError>> {
+    fn credential<'a>(
+        &'a self,
+        _: &'a CallContext,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<Arc<Credential>, SourceError>> {
         Box::pin(async { self.current() })
     }
 
     /// A token that was just made is not the matter: the key is, or the app's permissions.
-    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) -> bool {
+    fn invalidate(&self, _: &CallContext, used: &Arc<Credential>, status: StatusCode) -> bool {
         let now = self.clock.now();
         let mut held = self.held();
         let stale = held.take_if(|held| {
@@ -160,6 +165,7 @@ impl CredentialSource for SignedSource {
 
 #[cfg(test)]
 mod tests {
+    use super::super::nobody;
     use super::*;
     use aws_lc_rs::encoding::AsDer as _;
     use aws_lc_rs::rsa::KeySize;
@@ -240,12 +246,15 @@ mod tests {
     fn a_complaint_makes_a_new_token_unless_it_was_just_made() {
         let (source, clock) = source(&pem("PRIVATE KEY", &pkcs8()));
         let first = source.current().unwrap();
-        assert!(!source.invalidate(&first, StatusCode::UNAUTHORIZED));
+        assert!(!source.invalidate(&nobody(), &first, StatusCode::UNAUTHORIZED));
         clock.advance(PAUSE);
-        assert!(source.invalidate(&first, StatusCode::UNAUTHORIZED));
+        assert!(source.invalidate(&nobody(), &first, StatusCode::UNAUTHORIZED));
         let second = source.current().unwrap();
         clock.advance(PAUSE);
-        assert!(!source.invalidate(&first, StatusCode::UNAUTHORIZED), "an old complaint");
+        assert!(
+            !source.invalidate(&nobody(), &first, StatusCode::UNAUTHORIZED),
+            "an old complaint"
+        );
         assert!(Arc::ptr_eq(&second, &source.current().unwrap()));
     }
 

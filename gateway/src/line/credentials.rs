@@ -415,6 +415,7 @@ impl Ends for Line {
             let context = CallContext {
                 request_id: self.ids.request(self.clock.now()),
                 deadline: self.clock.elapsed().saturating_add(END_WITHIN),
+                on_behalf: None,
             };
             kill::reach(Point::BeforeEnd);
             let ended = Box::pin(generation.revoke(&context, &reference)).await;
@@ -486,7 +487,10 @@ fn not_ended(terms: &Terms, error: CallError) -> EndError {
             | CallError::Plugin(_)
             | CallError::Answer(_)
             | CallError::Trap { .. }
-            | CallError::Host(_),
+            | CallError::Host(_)
+            | CallError::NoCaller { .. }
+            | CallError::CallerRefused { .. }
+            | CallError::CallerForbidden(_),
             _,
         ) => EndError::Refused(code),
     }

@@ -253,6 +253,7 @@ impl Dispatcher {
         let backend = ask.resource.backend().ok_or(Undelivered::Unsupported)?;
         let generation = self.catalog.find(backend)?;
         let started = self.clock.elapsed();
+        let context = &on_behalf(permit, context);
         let delivered = deliver(&generation, ask, page, context).await;
         let error = delivered.as_ref().err();
         if let Some(error) = error {
@@ -263,6 +264,11 @@ impl Dispatcher {
         self.metrics.called(backend.as_str(), operation, error.map(Undelivered::code), took);
         delivered.map(|delivery| Granted::new(delivery, &generation))
     }
+}
+
+/// The call, made in the name of who may.
+pub(super) fn on_behalf(permit: &Permit, context: &CallContext) -> CallContext {
+    CallContext { on_behalf: Some(permit.on_behalf()), ..context.clone() }
 }
 
 async fn deliver(

@@ -48,7 +48,8 @@ use symbolon_core::error::{Kind, OauthError};
 use symbolon_core::id::{RequestId, TargetName};
 use symbolon_core::policy::{Bundle, Circumstances, Denial, Permit};
 use symbolon_core::principal::{Actor, Principal};
-use symbolon_host::Catalog;
+use symbolon_host::egress::CredentialSource;
+use symbolon_host::{CallError, Catalog};
 use tracing::Instrument;
 
 use self::ask::{AskError, Asked, OauthRoute, Page, Public, Published, Request};
@@ -63,7 +64,7 @@ use self::strangers::Stranger;
 use self::tokens::Errand;
 use crate::audit::{Health, Journal};
 use crate::barriers::WithdrawnError;
-use crate::issuer::{CallerTargets, TargetSource};
+use crate::issuer::CallerTargets;
 use crate::keyring::Keyring;
 use crate::lease::{HandleSeal, Ledger, LedgerError};
 use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
@@ -94,7 +95,7 @@ pub struct World {
     /// The components of the targets.
     pub exchangers: Arc<Catalog>,
     /// Tokens of targets in the gateway's own name.
-    pub sources: BTreeMap<TargetName, Arc<TargetSource>>,
+    pub sources: BTreeMap<TargetName, Arc<dyn CredentialSource>>,
     /// Connections to backends and targets, which outlive a component.
     pub connections: Arc<Connections>,
     /// How long an access token of our own lasts.
@@ -202,6 +203,27 @@ impl LineError {
             Self::Undelivered(error) => error.kind(),
             Self::Lease(error) => error.kind(),
             Self::Withdrawal(error) => error.kind(),
+        }
+    }
+
+    /// Whether it was permitted here, and is denied to this caller by what it was asked of.
+    fn is_denial_elsewhere(&self) -> bool {
+        match self {
+            Self::Undelivered(
+                Undelivered::Scope
+                | Undelivered::Caller(_)
+                | Undelivered::Call(
+                    CallError::NoCaller { .. }
+                    | CallError::CallerRefused { .. }
+                    | CallError::CallerForbidden(_),
+                ),
+            ) => true,
+            Self::Barred(_)
+            | Self::Denied(_)
+            | Self::NoRoom
+            | Self::Undelivered(_)
+            | Self::Lease(_)
+            | Self::Withdrawal(_) => false,
         }
     }
 
@@ -409,7 +431,12 @@ impl Line {
         if let Errand::Withdraw = known.errand {
             return Concluded { outcome: self.withdraw(world, known).await, permit: None };
         }
-        let context = symbolon_host::CallContext { request_id: request, deadline: known.deadline };
+        // Whoever is behind it is put in by the stations that act in a caller's name.
+        let context = symbolon_host::CallContext {
+            request_id: request,
+            deadline: known.deadline,
+            on_behalf: None,
+        };
         let (delivered, permit) = match ask.resource {
             Resource::Lease(_) | Resource::Leases => {
                 Box::pin(self.of_leases(world, known, (ask, page), &context)).await
@@ -574,9 +601,7 @@ impl Concluded {
                 | LineError::Denied(_)
                 | LineError::Lease(LedgerError::Unknown)),
             ) => (Outcome::Deny, error.code()),
-            Err(error @ LineError::Undelivered(Undelivered::Scope | Undelivered::Caller(_))) => {
-                (Outcome::Deny, error.code())
-            }
+            Err(error) if error.is_denial_elsewhere() => (Outcome::Deny, error.code()),
             Err(
                 error @ (LineError::NoRoom
                 | LineError::Undelivered(_)

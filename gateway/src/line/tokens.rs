@@ -26,7 +26,7 @@ use symbolon_host::{AnswerFault, CallContext, CallError, Generation};
 use super::ask::{AskError, Asked, Exchange, Presented, TokenType};
 use super::authenticate::{Proof, Unproven};
 use super::credentials::maker;
-use super::dispatch::{Delivery, Granted, Undelivered, log};
+use super::dispatch::{Delivery, Granted, Undelivered, log, on_behalf};
 use super::strangers::Stranger;
 use super::{Known, Line, LineError, World};
 use crate::issuer::CallerTarget;
@@ -246,7 +246,8 @@ impl Line {
         let reservation = self.leases.reserve(permit, &agreed).await?;
         kill::reach(Point::AfterReserve);
         let started = self.clock.elapsed();
-        let exchanged = Box::pin(generation.exchange(context, &request)).await;
+        let call = on_behalf(permit, context);
+        let exchanged = Box::pin(generation.exchange(&call, &request)).await;
         kill::reach(Point::AfterIssue);
         let exchanged = exchanged.and_then(|token| match (&token.kind, is_aws) {
             (TokenKind::Aws, true) | (TokenKind::Bearer | TokenKind::Header(_), false) => Ok(token),

@@ -36,7 +36,28 @@ pub struct Permit {
     bundle: Arc<str>,
 }
 
+/// Who is behind a call of a component: a principal that was permitted something.
+///
+/// INVARIANT: only a [`Permit`] gives one, so that nothing is done in the name of somebody who was
+/// not decided about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnBehalf(Arc<Principal>);
+
+impl OnBehalf {
+    /// Who that is.
+    #[must_use]
+    pub fn principal(&self) -> &Arc<Principal> {
+        &self.0
+    }
+}
+
 impl Permit {
+    /// The proof that something is done for who may.
+    #[must_use]
+    pub fn on_behalf(&self) -> OnBehalf {
+        OnBehalf(self.principal.clone())
+    }
+
     /// Who may.
     #[must_use]
     pub fn principal(&self) -> &Arc<Principal> {

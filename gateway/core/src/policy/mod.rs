@@ -60,6 +60,15 @@
 //!     Permit { ttl_ceiling: std::time::Duration::MAX, ..honest }
 //! }
 //! ```
+//!
+//! And only a permit says on whose behalf something is done
+//!
+//! ```compile_fail,E0423
+//! use symbolon_core::{policy::OnBehalf, principal::Principal};
+//! fn pose(as_whom: std::sync::Arc<Principal>) -> OnBehalf {
+//!     OnBehalf(as_whom)
+//! }
+//! ```
 
 mod administration;
 mod bundle;
@@ -79,7 +88,7 @@ mod vocabulary;
 
 pub use administration::{AdminPermit, Administrator};
 pub use bundle::Bundle;
-pub use decide::{Circumstances, Denial, Permit};
+pub use decide::{Circumstances, Denial, OnBehalf, Permit};
 pub use explain::{Cited, Erred, Explanation};
 pub use fault::{Fault, Severity};
 pub use source::Source;

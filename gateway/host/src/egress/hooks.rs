@@ -18,8 +18,9 @@ use wasmtime_wasi_http as wasi;
 use super::client::{Admitted, Dispatch, EgressClient};
 use super::error::{Cause, EgressError};
 use super::grant::Grant;
-use super::inject::{Injections, Moment, SourceError, Used};
+use super::inject::{InCallersName, Injections, Moment, SourceError, Used};
 use super::meter::{CallLimits, Meter, Record};
+use crate::call::CallContext;
 
 /// Bytes of a request's headers, names and values together.
 const MAX_REQUEST_HEAD: usize = 32 * 1024;
@@ -49,9 +50,11 @@ impl EgressObserver for () {
     fn attempt(&self, _: &Attempt<'_>) {}
 }
 
-/// The bounds of one call.
-#[derive(Clone, Copy, Debug)]
+/// One call, and its bounds.
+#[derive(Clone, Debug)]
 pub struct Terms {
+    /// Which it is: sources of credentials are told.
+    pub context: CallContext,
     /// When everything ends, bodies included.
     pub deadline: Instant,
     /// How much there may be of it.
@@ -61,6 +64,7 @@ pub struct Terms {
 /// The network, as one call has it.
 #[derive(Clone)]
 pub struct Outgoing {
+    context: Arc<CallContext>,
     client: Arc<EgressClient>,
     injections: Arc<Injections>,
     deadline: Instant,
@@ -81,13 +85,19 @@ impl Outgoing {
         observer: Arc<dyn EgressObserver>,
     ) -> Self {
         let meter = Arc::new(Meter::new(terms.limits));
-        let used = Used::default();
-        Self { client, injections, deadline: terms.deadline, meter, used, clock, observer }
+        let (context, used) = (Arc::new(terms.context), Used::default());
+        Self { context, client, injections, deadline: terms.deadline, meter, used, clock, observer }
     }
 
-    /// The credentials that were added to the call's requests so far.
-    pub(crate) const fn used(&self) -> &Used {
-        &self.used
+    /// Tells the sources of the credentials that were added to the call's requests so far that none of
+    /// them was taken. Answers whether any of them has something else now.
+    pub(crate) fn renew_used(&self) -> bool {
+        self.used.renew(&self.context)
+    }
+
+    /// Whether the call's requests had the credential of a caller, or should have had.
+    pub(crate) fn name(&self) -> InCallersName {
+        self.used.in_callers_name()
     }
 
     /// What the call has done so far.
@@ -117,6 +127,7 @@ impl Outgoing {
             elapsed: self.clock.elapsed().saturating_sub(begun),
         });
         if let Err(error) = &result {
+            self.used.note_lack(error);
             self.meter.failed(error);
             report(&method, error);
         }
@@ -146,7 +157,8 @@ impl Outgoing {
         *request.headers_mut() = parts.headers;
 
         let moment = Moment { now: self.clock.now(), deadline: self.deadline };
-        let injected = self.injections.apply(admitted.destination(), &mut request, moment);
+        let when = (&*self.context, moment);
+        let injected = self.injections.apply(admitted.destination(), &mut request, when);
         let applied = injected.await?;
         self.used.note(&applied);
         let patience = options.and_then(|options| options.first_byte_timeout);
@@ -160,7 +172,7 @@ impl Outgoing {
             identity: applied.identity.clone(),
         };
         let mut response = Box::pin(self.client.send(admitted, request, dispatch)).await?;
-        applied.receive(&mut response);
+        applied.receive(&self.context, &mut response);
         Ok(response)
     }
 
@@ -256,7 +268,9 @@ fn to_guest(error: &EgressError) -> wasi::Error {
 /// Nothing was sent in either case: a refusal is for the operator, anything else may pass.
 fn without_credential(cause: &Cause) -> wasi::Error {
     match cause.downcast_ref::<SourceError>() {
-        Some(SourceError::Refused(_)) => wasi::Error::HttpRequestDenied,
+        Some(SourceError::Refused(_) | SourceError::NoCaller | SourceError::CallerRefused(_)) => {
+            wasi::Error::HttpRequestDenied
+        }
         Some(SourceError::Unavailable(_)) | None => wasi::Error::DestinationUnavailable,
     }
 }

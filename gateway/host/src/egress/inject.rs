@@ -9,7 +9,7 @@
 //! It does not read bodies: an upstream that echoes a credential in a body shows it to the plugin.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use super::error::{Cause, EgressError};
 use super::grant::Reach;
 use super::sigv4;
 use super::tls::ClientIdentity;
+use crate::call::CallContext;
 
 /// What is injected. Which variant a binding needs depends on its [`Form`].
 #[derive(Debug)]
@@ -52,16 +53,44 @@ pub enum Credential {
 
 /// Where a credential comes from: a file, or an exchange whose result is kept until shortly before
 /// it expires.
+///
+/// INVARIANT: what a source gives for a call that is made on somebody's behalf, it gives to no call
+/// on behalf of another, unless it is the gateway's own credential.
 pub trait CredentialSource: Send + Sync + fmt::Debug {
-    /// The current credential. Keeps to `deadline` itself as far as it can; the caller enforces it
-    /// by dropping the future, after which a shared refresh may go on.
-    fn credential(&self, deadline: Instant) -> BoxFuture<'_, Result<Arc<Credential>, SourceError>>;
+    /// The current credential for the call that `context` describes. Keeps to `deadline` itself as
+    /// far as it can; the caller enforces it by dropping the future, after which a shared refresh may
+    /// go on.
+    fn credential<'a>(
+        &'a self,
+        context: &'a CallContext,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Arc<Credential>, SourceError>>;
 
-    /// The upstream answered 401 or 403 to `used`. A source compares `used` with what it holds, so
-    /// that a late complaint does not throw away a fresh credential, and limits how often it
-    /// renews: 403 is also what a lack of permission looks like. Answers whether the next credential
-    /// is another than `used`.
-    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) -> bool;
+    /// The upstream answered 401 or 403 to `used`, in the call that `context` describes. A source
+    /// compares `used` with what it holds, so that a late complaint does not throw away a fresh
+    /// credential, and limits how often it renews: 403 is also what a lack of permission looks like.
+    /// Answers whether the next credential of this call is another than `used`.
+    fn invalidate(&self, context: &CallContext, used: &Arc<Credential>, status: StatusCode)
+    -> bool;
+
+    /// Whether what it gives is the caller's own, so that what the upstream refuses is refused to the
+    /// caller.
+    fn is_of_callers(&self) -> bool {
+        false
+    }
+}
+
+/// Whether a call was made with the credential of a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InCallersName {
+    /// It had the gateway's, or none.
+    No,
+    /// It was.
+    Yes,
+    /// It should have been, and nobody is behind it.
+    Nobody,
+    /// It should have been, and the caller does not get one.
+    Refused,
 }
 
 /// Why there is no credential.
@@ -73,6 +102,12 @@ pub enum SourceError {
     /// Whoever issues it refuses.
     #[error("the credential is refused")]
     Refused(#[source] Cause),
+    /// It is one of callers, and the gateway makes this call for itself.
+    #[error("nobody is behind the call, and the credential is one of callers")]
+    NoCaller,
+    /// It is one of callers, and this one does not get it.
+    #[error("the credential is refused to the caller")]
+    CallerRefused(#[source] Cause),
 }
 
 /// How a credential is put into a request.
@@ -173,7 +208,7 @@ impl Injections {
         &self,
         destination: &Destination,
         request: &mut Request<Bytes>,
-        moment: Moment,
+        (context, moment): (&CallContext, Moment),
     ) -> Result<Applied, EgressError> {
         let mut applied = Applied::default();
         let mut signer = None;
@@ -181,7 +216,7 @@ impl Injections {
             if injection.form.slot().is_some_and(|slot| request.headers().contains_key(slot)) {
                 continue;
             }
-            let credential = injection.fetch(moment.deadline).await?;
+            let credential = injection.fetch(context, moment.deadline).await?;
             applied.remember(injection, &credential);
             match &injection.form {
                 // A signature covers the headers that the others write: it comes last.
@@ -212,8 +247,13 @@ pub(super) struct Moment {
 }
 
 impl Injection {
-    async fn fetch(&self, deadline: Instant) -> Result<Arc<Credential>, EgressError> {
-        match tokio::time::timeout_at(deadline, self.source.credential(deadline)).await {
+    async fn fetch(
+        &self,
+        context: &CallContext,
+        deadline: Instant,
+    ) -> Result<Arc<Credential>, EgressError> {
+        let fetching = self.source.credential(context, deadline);
+        match tokio::time::timeout_at(deadline, fetching).await {
             Ok(credential) => credential.map_err(|e| EgressError::Credential(Arc::new(e))),
             Err(late) => Err(EgressError::Credential(Arc::new(late))),
         }
@@ -280,11 +320,36 @@ type Given = (Arc<dyn CredentialSource>, Arc<Credential>);
 
 /// What was added to the requests of one call. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Used(Arc<Mutex<Vec<Given>>>);
+pub(crate) struct Used {
+    given: Arc<Mutex<Vec<Given>>>,
+    lacking: Arc<OnceLock<InCallersName>>,
+}
 
 impl Used {
+    /// Notes that a credential was not there.
+    pub(super) fn note_lack(&self, error: &EgressError) {
+        let EgressError::Credential(cause) = error else { return };
+        let lacking = match cause.downcast_ref::<SourceError>() {
+            Some(SourceError::NoCaller) => InCallersName::Nobody,
+            Some(SourceError::CallerRefused(_)) => InCallersName::Refused,
+            Some(SourceError::Unavailable(_) | SourceError::Refused(_)) | None => return,
+        };
+        // The first decides.
+        let _ = self.lacking.set(lacking);
+    }
+
+    /// Whether a credential was a caller's, or should have been.
+    pub(super) fn in_callers_name(&self) -> InCallersName {
+        let all = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = match all.iter().any(|(source, _)| source.is_of_callers()) {
+            true => InCallersName::Yes,
+            false => InCallersName::No,
+        };
+        self.lacking.get().copied().unwrap_or(given)
+    }
+
     pub(super) fn note(&self, applied: &Applied) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         for (source, credential) in &applied.used {
             if !all.iter().any(|(_, known)| Arc::ptr_eq(known, credential)) {
                 all.push((Arc::clone(source), Arc::clone(credential)));
@@ -294,9 +359,11 @@ impl Used {
 
     /// Tells the sources that nothing of this was taken. It is the guest that says so, hence with the
     /// status that is believed less often. Answers whether any of them has something else now.
-    pub(crate) fn renew(&self) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let told = all.iter().map(|(source, used)| source.invalidate(used, StatusCode::FORBIDDEN));
+    pub(crate) fn renew(&self, context: &CallContext) -> bool {
+        let all = self.given.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let complain =
+            |(source, used): &Given| source.invalidate(context, used, StatusCode::FORBIDDEN);
+        let told = all.iter().map(complain);
         // Every source is told, and not only the first that has something else.
         told.fold(false, |renewed, another| renewed | another)
     }
@@ -323,11 +390,11 @@ impl Applied {
     }
 
     /// Cleans an answer's head and tells the sources of a refused credential.
-    pub(super) fn receive<B>(&self, response: &mut Response<B>) {
+    pub(super) fn receive<B>(&self, context: &CallContext, response: &mut Response<B>) {
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
             for (source, credential) in &self.used {
-                source.invalidate(credential, status);
+                source.invalidate(context, credential, status);
             }
         }
         let headers = response.headers_mut();

@@ -52,7 +52,9 @@ pub use destination::{Destination, Host, Scheme, UriError};
 pub use error::{Cause, EgressError, MissingGrant};
 pub use grant::{Grant, GrantError, HostPattern, Intersection, Methods, Reach, intersect};
 pub use hooks::{Attempt, EgressObserver, Outgoing, Terms};
-pub use inject::{Credential, CredentialSource, Form, Injection, Injections, SourceError};
+pub use inject::{
+    Credential, CredentialSource, Form, InCallersName, Injection, Injections, SourceError,
+};
 pub use meter::{CallLimits, Record};
 pub use resolver::{Resolver, SystemResolver};
 pub use tls::{ClientIdentity, Trust};

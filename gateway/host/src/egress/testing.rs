@@ -28,6 +28,7 @@ use super::grant::{Grant, Methods, Reach};
 use super::inject::{Credential, CredentialSource, SourceError};
 use super::resolver::Resolver;
 use super::tls::{ClientIdentity, Trust};
+use crate::call::CallContext;
 
 /// A certificate authority.
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -274,11 +275,15 @@ impl Fixed {
 }
 
 impl CredentialSource for Fixed {
-    fn credential(&self, _: Instant) -> BoxFuture<'_, Result<Arc<Credential>, SourceError>> {
+    fn credential<'a>(
+        &'a self,
+        _: &'a CallContext,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<Arc<Credential>, SourceError>> {
         Box::pin(async { Ok(Arc::clone(&self.credential)) })
     }
 
-    fn invalidate(&self, used: &Arc<Credential>, status: StatusCode) -> bool {
+    fn invalidate(&self, _: &CallContext, used: &Arc<Credential>, status: StatusCode) -> bool {
         assert!(Arc::ptr_eq(used, &self.credential));
         self.complaints.lock().unwrap().push(status);
         false

@@ -44,7 +44,7 @@ pub use review::Reviewer;
 pub use sts::Sts;
 
 use self::turns::Turns;
-use crate::barriers::{DurableBarriers, OnceError, OnceSet, Withdrawn, WithdrawnError};
+use crate::barriers::{self, DurableBarriers, OnceError, OnceSet, Withdrawn, WithdrawnError};
 use crate::keyring::Keyring;
 use crate::listen::ClientCertificates;
 use crate::store::Transaction;
@@ -321,11 +321,7 @@ impl Authenticator {
     /// # Errors
     /// [`Barred`] says what stands against it.
     pub fn admits(&self, principal: &Principal) -> Result<(), Barred> {
-        let session = principal.proof().session.as_ref();
-        if session.is_some_and(|session| self.standing.withdrawn.has(&session.family)) {
-            return Err(Barred::Withdrawn);
-        }
-        self.standing.barriers.admits(principal)
+        barriers::admits(&self.standing.barriers, &self.standing.withdrawn, principal)
     }
 
     /// Refuses an access token of our own, and all of its family, from the next request on. Durable

@@ -8,6 +8,7 @@ use wasi::WasiHttpHooks;
 use super::super::testing::{Authority, Fixed, Script, Server, client, local};
 use super::super::{Form, Injection, Reach};
 use super::*;
+use crate::testing::context;
 
 /// Remembers the outcomes.
 #[derive(Default)]
@@ -46,7 +47,7 @@ impl Call {
         let outgoing = Outgoing::new(
             client,
             Arc::new(Injections::new(vec![bearer])),
-            Terms { deadline, limits },
+            Terms { context: context(), deadline, limits },
             Arc::new(ManualClock::at(Timestamp::from_seconds(0))),
             Arc::clone(&log) as _,
         );
@@ -193,8 +194,8 @@ async fn a_request_that_is_dropped_half_way_counts_as_possibly_made() {
     let server = Server::stalling(b"").await;
     let url = format!("http://api.test:{}/", server.port());
     let client = client(Script::loopback(), &Authority::new(), vec![local(&url)]);
-    let terms =
-        Terms { deadline: Instant::now() + Duration::from_secs(5), limits: CallLimits::default() };
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let terms = Terms { context: context(), deadline, limits: CallLimits::default() };
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(0)));
     let outgoing = Outgoing::new(client, Arc::default(), terms, clock, Arc::new(()));
     let request = Request::get(&url).body(whole("")).unwrap();

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::super::testing::Fixed;
 use super::*;
+use crate::testing::context;
 
 fn destination(text: &str) -> Destination {
     Destination::parse(&text.parse().unwrap()).unwrap()
@@ -25,7 +26,7 @@ async fn apply(
     let mut request = Request::new(Bytes::new());
     let deadline = Instant::now() + Duration::from_secs(5);
     let moment = Moment { now: Timestamp::from_seconds(1_440_938_160), deadline };
-    let applied = injections.apply(&destination(uri), &mut request, moment).await?;
+    let applied = injections.apply(&destination(uri), &mut request, (&context(), moment)).await?;
     Ok((request, applied))
 }
 
@@ -155,7 +156,7 @@ async fn echoes_and_cookies_do_not_come_back_and_a_refusal_is_reported() {
     {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    applied.receive(&mut response);
+    applied.receive(&context(), &mut response);
     assert_eq!(response.headers()["x-echo"], "redacted");
     assert_eq!(response.headers()["x-other"], "very-secre");
     assert!(!response.headers().contains_key("set-cookie"));

@@ -93,7 +93,7 @@ fn state(database: Option<Arc<Pool>>) -> State {
         clock: None,
     };
     let request_id = RequestId::new(Timestamp::from_seconds(1_800_000_000), 1);
-    let context = CallContext { request_id, deadline: Duration::from_secs(60) };
+    let context = CallContext { request_id, deadline: Duration::from_secs(60), on_behalf: None };
     State::new(Arc::new(shared), context, soon(20_000), &[])
 }
 
