@@ -35,6 +35,39 @@ keys = { file = "nodes.json" }
 bindings = ["node", "none"]
 "#;
 
+/// Everything that is shown and is no token, and clusters that are asked. Nothing of it is read or
+/// reached by an assessment.
+const PROOFS: &str = r#"
+[issuers.reviewed]
+profile = "kubernetes"
+issuer = "https://reviewed.example"
+review = { url = "https://k8s.example", credential = "env:NOBODY" }
+
+[issuers.both]
+profile = "kubernetes"
+issuer = "https://both.example"
+keys = { file = "both.json" }
+review = { url = "https://k8s.example", credential = "env:NOBODY" }
+
+[issuers.fleet]
+profile = "x509"
+authorities = "fleet.pem"
+subject = "/dns"
+owners = [{ claim = "/common_name", values = ["billing", "payments"] }]
+
+[issuers.cloud]
+profile = "aws-signed"
+audiences = ["gw.example.com"]
+owners = [{ claim = "/account", values = ["123456789012", "210987654321"] }]
+
+[issuers.gov]
+profile = "aws-signed"
+partition = "aws-us-gov"
+audiences = ["gw.example.com"]
+max_age = "1m"
+owners = [{ claim = "/account", values = ["123456789012"] }]
+"#;
+
 /// Policies that tell principals from each other: by issuer, by name, by folder.
 fn policies() -> String {
     let mut text = String::from(
@@ -56,7 +89,7 @@ fn policies() -> String {
     text
 }
 
-fn setup() -> Setup {
+fn setup(more: &str) -> Setup {
     let block = |platform: &Platform| {
         format!(
             "\n[issuers.{0}]\nprofile = \"{1}\"\nissuer = \"{2}\"\nkeys = {{ file = \"{0}.json\" }}\n{3}\n",
@@ -65,7 +98,7 @@ fn setup() -> Setup {
     };
     let blocks: String = PLATFORMS.iter().map(block).collect();
     Setup {
-        blocks: format!("{DEMO}{blocks}{MORE}"),
+        blocks: format!("{DEMO}{blocks}{MORE}{more}"),
         policies: Some(policies()),
         clock: Some(clock()),
         issuer: "owners = [{ claim = \"/org\", values = [\"org-7\"] }]".to_owned(),
@@ -75,8 +108,12 @@ fn setup() -> Setup {
 
 /// The configuration, with the directory that it is in.
 fn config() -> (Config, TempDir) {
+    config_with(PROOFS)
+}
+
+fn config_with(more: &str) -> (Config, TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
-    let setup = Setup { plugins: Some(PathBuf::from("plugins")), ..setup() };
+    let setup = Setup { plugins: Some(PathBuf::from("plugins")), ..setup(more) };
     let file = lay_out(directory.path(), &Issuer::new("https://idp.example.test"), &setup);
     let config = Config::load(&file).unwrap_or_else(|faults| panic!("{faults}"));
     (config, directory)
@@ -107,7 +144,9 @@ async fn of_a_hundred_thousand_attempts_none_is_let_through() {
     assert_eq!((report.attempts(), report.uncertain), (settings.attempts, 0), "{report:#?}");
     let kinds: BTreeSet<_> = report.kinds.keys().map(|kind| kind.name()).collect();
     let all = [
+        "actor",
         "algorithm",
+        "answer",
         "audience",
         "claims",
         "client",
@@ -123,8 +162,13 @@ async fn of_a_hundred_thousand_attempts_none_is_let_through() {
         "signature",
         "tenant",
         "text",
+        "usage",
     ];
     assert_eq!(kinds, BTreeSet::from(all));
+    for proof in ["certificate", "signed_request", "token"] {
+        let attempts = report.proofs[proof].attempts;
+        assert!(attempts > settings.attempts / 50, "{proof}: {attempts}");
+    }
     assert!(report.samples > settings.attempts / 100, "{}", report.samples);
     if settings.attempts >= 100_000 {
         assert!(report.upper_bound() < 3.0e-5, "{}", report.upper_bound());
@@ -135,7 +179,16 @@ async fn of_a_hundred_thousand_attempts_none_is_let_through() {
 async fn a_rule_that_is_looser_than_it_says_is_found() {
     let (stated, _directory) = config();
     type Loosen = fn(&mut Config);
-    let looser: [(Kind, Loosen); 5] = [
+    let looser: [(Kind, Loosen); 8] = [
+        (Kind::Audience, |config| {
+            for other in ["GW.EXAMPLE.COM", "gw.example.com.", "xgw.example.com"] {
+                rules(config, "cloud").audiences.push(other.to_owned());
+            }
+        }),
+        (Kind::Owner, |config| rules(config, "fleet").owners.clear()),
+        (Kind::Answer, |config| {
+            issuer(config, "both").review = None;
+        }),
         (Kind::Audience, |config| {
             for issuer in config.issuers.values_mut() {
                 issuer.rules.audiences.push("https://other.example".to_owned());
@@ -190,14 +243,15 @@ async fn a_rule_that_is_stricter_than_it_says_is_found_beside_it() {
 
 #[tokio::test]
 async fn a_sample_of_them_is_refused_on_the_wire_too() {
-    let (config, directory) = config();
+    // What is asked online cannot be forged from outside.
+    let (config, directory) = config_with("");
     let forger = Forger::new(&config).expect("keys");
     for (alias, set) in forger.key_sets() {
         std::fs::write(directory.path().join(format!("{alias}.json")), set.to_string())
             .expect("a key set");
     }
     let issuer = Issuer::new("https://idp.example.test");
-    let gateway = Box::pin(Gateway::start_in(directory, issuer, setup())).await;
+    let gateway = Box::pin(Gateway::start_in(directory, issuer, setup(""))).await;
     let mut reasons = BTreeSet::new();
     // The keys of `test` are the harness's.
     let forged = forger.forged(400, 3, NOW).expect("tokens");
@@ -227,8 +281,12 @@ async fn a_sample_of_them_is_refused_on_the_wire_too() {
 }
 
 fn rules<'a>(config: &'a mut Config, alias: &str) -> &'a mut symbolon_core::token::IssuerRules {
+    &mut issuer(config, alias).rules
+}
+
+fn issuer<'a>(config: &'a mut Config, alias: &str) -> &'a mut symbolon::config::Issuer {
     let issuer = config.issuers.iter_mut().find(|(name, _)| name.as_str() == alias);
-    &mut issuer.expect("an issuer").1.rules
+    issuer.expect("an issuer").1
 }
 
 #[tokio::test]
@@ -245,7 +303,7 @@ async fn without_an_issuer_there_is_nobody_to_assess() {
 fn the_oracle_shares_no_code_with_the_line() {
     let manifest = include_str!("../../gateway/oracle/Cargo.toml");
     let dependencies = manifest.split("[dependencies]").nth(1).expect("dependencies");
-    for name in ["symbolon", "jsonwebtoken", "path ="] {
+    for name in ["symbolon", "jsonwebtoken", "x509-parser", "webpki", "path ="] {
         assert!(!dependencies.contains(name), "{name}");
     }
 }

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::report::millis;
+use crate::report::{median, millis};
 
 pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::start())
@@ -166,4 +166,20 @@ impl Connection {
         let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
         end + 4 + digits.fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'))
     }
+}
+
+/// Drives each of these by turns for so many rounds; the median rate of each.
+pub(crate) fn by_turns<const N: usize>(
+    all: [(&Load, Vec<Connection>); N],
+    (window, rounds): (Duration, usize),
+) -> [f64; N] {
+    let mut all = all.map(|(load, connections)| (load, connections, Vec::new()));
+    for _ in 0..rounds {
+        for (load, connections, rates) in &mut all {
+            let (rate, back) = load.drive(std::mem::take(connections), window);
+            *connections = back;
+            rates.push(rate);
+        }
+    }
+    all.map(|(_, _, rates)| median(rates))
 }

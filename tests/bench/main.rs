@@ -7,14 +7,18 @@
 //! What is measured is the profile `ci`: release without link-time optimisation, with debug
 //! assertions and overflow checks, in value and floor alike.
 
+mod alone;
 mod audit;
+mod bare;
 mod decide;
+mod exchange;
 mod hot_swap;
 mod lease;
 mod load;
 mod plugin_call;
 mod read;
 mod report;
+mod through;
 mod verify;
 
 use std::process::ExitCode;
@@ -23,7 +27,7 @@ use report::Report;
 
 type Bench = fn(&mut Report);
 
-const BENCHES: [(&str, Bench); 12] = [
+const BENCHES: [(&str, Bench); 15] = [
     ("plugin-call", plugin_call::run),
     ("decide", decide::run),
     ("verify", verify::run),
@@ -36,6 +40,9 @@ const BENCHES: [(&str, Bench); 12] = [
     ("lease-growth", lease::growth::run),
     ("read", read::run),
     ("hot-swap", hot_swap::run),
+    ("read-through", through::run),
+    ("exchange", exchange::run),
+    ("exchange-openbao", exchange::beside_openbao),
 ];
 
 fn main() -> ExitCode {
@@ -46,7 +53,9 @@ fn main() -> ExitCode {
     if !flags.iter().all(is_flag) || !names.iter().all(is_known) {
         let known = BENCHES.map(|(name, _)| name).join("|");
         eprintln!("symbolon-bench [{known}]… [--json] [--alone] [--million]");
-        eprintln!("  --alone   `read` without its floor, for ten seconds: something to profile");
+        eprintln!(
+            "  --alone   `read`, or `exchange`, without its floor for ten seconds: to be profiled"
+        );
         eprintln!(
             "  --million `lease-restart` with a million leases: what `cargo xtask soak` runs"
         );
@@ -54,7 +63,12 @@ fn main() -> ExitCode {
     }
     let has = |name: &str| flags.iter().any(|flag| flag == name);
     if has("--alone") {
-        read::alone();
+        let of_exchange = names.iter().any(|name| name == "exchange");
+        if of_exchange {
+            exchange::alone()
+        } else {
+            read::alone()
+        }
         return ExitCode::SUCCESS;
     }
     let mut report = Report::new(has("--json"));

@@ -53,6 +53,7 @@ impl Row {
             "unit": self.unit(),
             "floor": rounded(self.floor),
             "ratio": rounded(self.ratio()),
+            "aim": self.aim,
         })
         .to_string()
     }

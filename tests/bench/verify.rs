@@ -24,15 +24,15 @@ const AUDIENCE: &str = "https://gw.example.test";
 const NOW: i64 = 1_793_520_000;
 
 /// Signs a message.
-type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
 
 /// An issuer's key: its public half twice, and how it signs.
-struct Signer {
+pub(crate) struct Signer {
     algorithm: Algorithm,
     aim: f64,
     jwk: Value,
-    bare: ParsedPublicKey,
-    sign: Sign,
+    pub(crate) bare: ParsedPublicKey,
+    pub(crate) sign: Sign,
 }
 
 pub(crate) fn run(report: &mut Report) {
@@ -75,7 +75,8 @@ fn token(signer: &Signer) -> String {
     testing::token(header.to_string().as_bytes(), claims.to_string().as_bytes(), &sign)
 }
 
-fn es256() -> Signer {
+/// With P-256.
+pub(crate) fn es256() -> Signer {
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
     let point = key.public_key().as_ref().to_vec();
     let (x, y) = point[1..].split_at(32);

@@ -16,8 +16,6 @@ use crate::config::Config;
 /// Makes tokens in the name of the issuers of a configuration, with keys of its own.
 pub struct Forger {
     pub(super) issuers: Vec<Issuer>,
-    /// Issuers of which nothing, or not everything, can be forged, and why.
-    pub(super) left_out: BTreeMap<String, &'static str>,
     /// The same issuers, for the oracle.
     terms: Vec<Terms>,
     catalogue: Vec<&'static Mutation>,
@@ -33,7 +31,7 @@ pub struct Forged {
     /// The alias of the issuer in whose name it is.
     pub issuer: String,
     /// The audit codes of which one must be the reason.
-    pub expected: &'static [&'static str],
+    pub expected: Vec<&'static str>,
     /// The token.
     pub token: String,
 }
@@ -44,24 +42,16 @@ impl Forger {
     /// # Errors
     /// [`AssessError::Key`], and [`AssessError::Nobody`] where no issuer has tokens.
     pub fn new(config: &Config) -> Result<Self, AssessError> {
-        let mut issuers = Vec::new();
-        let mut left_out = BTreeMap::new();
-        for (alias, block) in &config.issuers {
-            if !block.rules.form.is_token() {
-                left_out.insert(alias.to_string(), "its proofs are no tokens");
-                continue;
-            }
-            if block.review.is_some() {
-                let reason = "its tokens are judged without the cluster's word";
-                left_out.insert(alias.to_string(), reason);
-            }
-            issuers.push(Issuer::new(&block.rules)?);
-        }
-        let terms: Vec<_> = issuers.iter().map(|issuer| issuer.terms.clone()).collect();
-        match issuers.is_empty() {
-            true => Err(AssessError::Nobody),
-            false => Ok(Self { issuers, left_out, terms, catalogue: catalogue() }),
-        }
+        let forger = Self::of(config)?;
+        if forger.issuers.is_empty() { Err(AssessError::Nobody) } else { Ok(forger) }
+    }
+
+    /// The same, also where no issuer has tokens.
+    pub(super) fn of(config: &Config) -> Result<Self, AssessError> {
+        let blocks = config.issuers.values().filter(|block| block.rules.form.is_token());
+        let issuers = blocks.map(Issuer::new).collect::<Result<Vec<_>, _>>()?;
+        let terms = issuers.iter().map(|issuer| issuer.terms.clone()).collect();
+        Ok(Self { issuers, terms, catalogue: catalogue() })
     }
 
     /// The key set of each issuer, by its alias.
@@ -105,9 +95,17 @@ impl Forger {
             kind: mutation.kind,
             name: mutation.name,
             issuer: issuer.rules.alias.to_string(),
-            expected: mutation.expected,
+            expected: Self::expected(mutation, issuer),
             token: signed(issuer, draft)?,
         }))
+    }
+
+    /// Where there are no keys it is the cluster that refuses what somebody else signed.
+    fn expected(mutation: &Mutation, issuer: &Issuer) -> Vec<&'static str> {
+        let of_keys = ["key_unknown", "key_mismatch", "signature"];
+        let by_cluster =
+            !issuer.keyed && of_keys.iter().any(|code| mutation.expected.contains(code));
+        mutation.expected.iter().copied().chain(by_cluster.then_some("online_status")).collect()
     }
 
     /// What the oracle says.

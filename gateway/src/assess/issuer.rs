@@ -7,8 +7,10 @@ use symbolon_core::token::{Algorithm, AttributeType, EntraVersion, Form, IssuerR
 use symbolon_oracle::{AttributeKind, Mapped, Platform, Terms};
 
 use super::AssessError;
+use super::cast::has_keys;
 use super::sample::seconds;
 use super::signer::Signer;
+use crate::config;
 
 /// An issuer whose tokens can be made.
 #[derive(Debug)]
@@ -18,15 +20,21 @@ pub(super) struct Issuer {
     /// A key of the same kind that is not the issuer's.
     pub(super) stranger: Signer,
     pub(super) terms: Terms,
+    /// Whether its cluster is asked about its tokens.
+    pub(super) reviewed: bool,
+    /// Whether its keys are looked at.
+    pub(super) keyed: bool,
 }
 
 impl Issuer {
-    pub(super) fn new(rules: &IssuerRules) -> Result<Self, AssessError> {
+    pub(super) fn new(block: &config::Issuer) -> Result<Self, AssessError> {
+        let rules = &block.rules;
         let usage = if rules.form == Form::Spiffe { "jwt-svid" } else { "sig" };
         let signer = Signer::new(&rules.algorithms, usage).map_err(|_| AssessError::Key)?;
         let stranger = Signer::new(&[signer.algorithm], usage).map_err(|_| AssessError::Key)?;
         let terms = terms(rules, &signer);
-        Ok(Self { rules: Arc::new(rules.clone()), signer, stranger, terms })
+        let (reviewed, keyed) = (block.review.is_some(), has_keys(&block.keys));
+        Ok(Self { rules: Arc::new(rules.clone()), signer, stranger, terms, reviewed, keyed })
     }
 }
 

@@ -29,11 +29,17 @@ pub enum Kind {
     Owner,
     /// The platform's claims contradict each other.
     Platform,
+    /// The certificate, or its key, is for something else.
+    Usage,
+    /// Who is asked about it does not vouch for it.
+    Answer,
+    /// Who acts may not act for whom it is about.
+    Actor,
     /// It was used before.
     Replay,
-    /// Its subject is locked.
+    /// Its subject, or its issuer, is locked.
     Locked,
-    /// It was issued before the sessions of its subject were revoked.
+    /// It was issued before the sessions of its subject, its issuer or everybody were revoked.
     Revoked,
     /// It is good, and what it is used for belongs to somebody else.
     Tenant,
@@ -57,6 +63,9 @@ impl Kind {
             Self::Client => "client",
             Self::Owner => "owner",
             Self::Platform => "platform",
+            Self::Usage => "usage",
+            Self::Answer => "answer",
+            Self::Actor => "actor",
             Self::Replay => "replay",
             Self::Locked => "locked",
             Self::Revoked => "revoked",
@@ -69,9 +78,12 @@ impl Kind {
     pub const fn cause(self) -> &'static str {
         match self {
             Self::Algorithm | Self::Key | Self::Signature => "crypto",
-            Self::Audience | Self::Issuer | Self::Client | Self::Owner | Self::Tenant => {
-                "confused_deputy"
-            }
+            Self::Audience
+            | Self::Issuer
+            | Self::Client
+            | Self::Owner
+            | Self::Tenant
+            | Self::Actor => "confused_deputy",
             Self::Replay => "replay",
             Self::Locked | Self::Revoked => "revoked_subject",
             Self::Sample
@@ -79,7 +91,9 @@ impl Kind {
             | Self::Header
             | Self::Dates
             | Self::Claims
-            | Self::Platform => "logic",
+            | Self::Platform
+            | Self::Usage
+            | Self::Answer => "logic",
         }
     }
 }

@@ -3,13 +3,16 @@
 //!
 //! Keys of issuers are replaced by keys made here, so that the assessment can sign what an issuer
 //! would; everything else (rules, policies) is the configuration's. Nothing is fetched, no listener
-//! opens, no backend is asked, and the store is a temporary one.
+//! opens, no backend, cluster or STS is asked, and the store is a temporary one.
 //!
 //! INVARIANT: an attempt counts only if [`symbolon_oracle`], which shares no code with the line, says
 //! that it must be denied. What it means and what not is in `docs/assess.md`.
 
 mod bound;
+mod cast;
+mod cloud;
 mod draft;
+mod evidence;
 mod forge;
 mod issuer;
 mod kind;
@@ -20,6 +23,7 @@ mod run;
 mod sample;
 mod signer;
 mod stage;
+mod voucher;
 mod wish;
 
 use std::num::NonZeroUsize;
@@ -58,7 +62,7 @@ pub enum AssessError {
     /// Keys cannot be made, or nothing be signed.
     #[error("a key for the assessment cannot be made or used")]
     Key,
-    /// There is nobody whose tokens could be made.
+    /// There is nobody whose proofs could be made.
     #[error("no issuer of the configuration can be assessed")]
     Nobody,
     /// A part of it did not end.
@@ -99,7 +103,7 @@ pub async fn assess_against(
         let (assessment, seed) = (assessment.clone(), settings.seed);
         parts.spawn(async move { Box::pin(assessment.run(attempts, (seed, worker))).await });
     }
-    let mut report = Report { left_out: assessment.forger.left_out.clone(), ..Report::default() };
+    let mut report = Report::default();
     while let Some(part) = parts.join_next().await {
         report.add(part.map_err(|_| AssessError::Interrupted)??);
     }

@@ -3,9 +3,13 @@
 //! The changed token is signed again with the issuer's key, so that it is the rule that refuses and not
 //! the signature, wherever the mutation is not about the signature.
 
+pub(super) mod actor;
+pub(super) mod certificate;
 mod claims;
 mod form;
 mod platform;
+pub(super) mod review;
+pub(super) mod signed;
 
 use super::draft::Draft;
 use super::issuer::Issuer;

@@ -23,8 +23,8 @@ pub struct Report {
     pub samples: u64,
     /// Good tokens that were refused, by issuer and audit code.
     pub false_denials: BTreeMap<(String, &'static str), u64>,
-    /// Issuers that are not assessed, and why.
-    pub left_out: BTreeMap<String, &'static str>,
+    /// The same attempts, by what is shown in them.
+    pub proofs: BTreeMap<&'static str, Row>,
 }
 
 /// The counts of one kind.
@@ -45,6 +45,8 @@ pub struct Finding {
     pub kind: Kind,
     /// The mutation's name.
     pub attempt: String,
+    /// What was shown: `token`, `certificate` or `signed_request`.
+    pub proof: &'static str,
     /// The issuer's alias.
     pub issuer: String,
     /// The audit code; `accepted` if it was let through.
@@ -90,14 +92,18 @@ impl Report {
 
     /// Counts an attempt that must be denied; `None` was let through.
     pub(super) fn count(&mut self, finding: Finding, expected: bool) {
-        let row = self.kinds.entry(finding.kind).or_default();
-        row.attempts += 1;
-        if finding.outcome == Finding::ACCEPTED {
-            row.accepted += 1;
-        } else if expected {
+        let accepted = finding.outcome == Finding::ACCEPTED;
+        let rows = [
+            self.kinds.entry(finding.kind).or_default(),
+            self.proofs.entry(finding.proof).or_default(),
+        ];
+        for row in rows {
+            row.attempts += 1;
+            row.accepted += u64::from(accepted);
+            row.unexpected += u64::from(!accepted && !expected);
+        }
+        if expected && !accepted {
             return;
-        } else {
-            row.unexpected += 1;
         }
         self.findings.push(finding);
         self.findings.truncate(SHOWN);
@@ -106,10 +112,10 @@ impl Report {
     /// Takes the counts of another part of the same assessment.
     pub(super) fn add(&mut self, other: Self) {
         for (kind, row) in other.kinds {
-            let sum = self.kinds.entry(kind).or_default();
-            sum.attempts += row.attempts;
-            sum.accepted += row.accepted;
-            sum.unexpected += row.unexpected;
+            self.kinds.entry(kind).or_default().add(row);
+        }
+        for (proof, row) in other.proofs {
+            self.proofs.entry(proof).or_default().add(row);
         }
         for (key, count) in other.false_denials {
             *self.false_denials.entry(key).or_default() += count;
@@ -132,15 +138,19 @@ impl Report {
         let findings = self.findings.iter().map(|finding| {
             json!({
                 "kind": finding.kind.name(), "cause": finding.kind.cause(),
-                "attempt": finding.attempt, "issuer": finding.issuer, "outcome": finding.outcome,
+                "attempt": finding.attempt, "proof": finding.proof, "issuer": finding.issuer,
+                "outcome": finding.outcome,
             })
         });
         let denials = self.false_denials.iter().map(
             |((issuer, code), count)| json!({ "issuer": issuer, "code": code, "count": count }),
         );
-        let left_out = self.left_out.iter();
-        let left_out =
-            left_out.map(|(issuer, reason)| json!({ "issuer": issuer, "reason": reason }));
+        let proofs = self.proofs.iter().map(|(proof, row)| {
+            json!({
+                "proof": proof, "attempts": row.attempts, "accepted": row.accepted,
+                "unexpected": row.unexpected,
+            })
+        });
         json!({
             "attempts": self.attempts(),
             "accepted": self.accepted(),
@@ -149,11 +159,19 @@ impl Report {
             "uncertain": self.uncertain,
             "samples": self.samples,
             "samples_denied": self.denied(),
+            "proofs": proofs.collect::<Vec<_>>(),
             "kinds": kinds.collect::<Vec<_>>(),
             "findings": findings.collect::<Vec<_>>(),
             "false_denials": denials.collect::<Vec<_>>(),
-            "left_out": left_out.collect::<Vec<_>>(),
         })
+    }
+}
+
+impl Row {
+    fn add(&mut self, other: Self) {
+        self.attempts += other.attempts;
+        self.accepted += other.accepted;
+        self.unexpected += other.unexpected;
     }
 }
 

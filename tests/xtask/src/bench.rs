@@ -9,8 +9,11 @@ use crate::step::Cargo;
 use crate::test;
 
 /// What a bench needs of others, by the variables that say where it is.
-const PARTS: [(&str, &[&str]); 2] =
-    [("lease-openbao", &["SYMBOLON_BAO", "SYMBOLON_PG15"]), ("lease-revoke", &["SYMBOLON_PG15"])];
+const PARTS: [(&str, &[&str]); 3] = [
+    ("exchange-openbao", &["SYMBOLON_BAO"]),
+    ("lease-openbao", &["SYMBOLON_BAO", "SYMBOLON_PG15"]),
+    ("lease-revoke", &["SYMBOLON_PG15"]),
+];
 /// Those that start the gateway as a process of its own.
 const OF_PROCESSES: [&str; 1] = ["lease-restart"];
 /// What runs one part of one bench.

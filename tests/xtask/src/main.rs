@@ -51,7 +51,7 @@ enum Task {
         /// One JSON object a line.
         #[arg(long)]
         json: bool,
-        /// Only `read`, without its floor, for ten seconds: something to profile.
+        /// Only `read`, or `exchange` if it is named, without its floor for ten seconds: to be profiled.
         #[arg(long)]
         alone: bool,
     },

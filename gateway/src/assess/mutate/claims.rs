@@ -226,7 +226,8 @@ fn look_alike(draft: &mut Draft, scene: &Scene<'_>, random: &mut Random) -> bool
 
 fn other_issuer(draft: &mut Draft, scene: &Scene<'_>, random: &mut Random) -> bool {
     let own = &scene.issuer.rules;
-    let others = scene.issuers.iter().map(|issuer| &issuer.rules);
+    // Where there are no keys it is the cluster that says whose it is.
+    let others = scene.issuers.iter().filter(|issuer| issuer.keyed).map(|issuer| &issuer.rules);
     let others: Vec<_> =
         others.filter(|rules| rules.issuer != own.issuer && rules.form != Form::Spiffe).collect();
     own.form != Form::Spiffe

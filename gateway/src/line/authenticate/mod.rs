@@ -43,6 +43,7 @@ pub use online::OnlineError;
 pub use review::Reviewer;
 pub use sts::Sts;
 
+pub(crate) use self::online::Answers;
 use self::turns::Turns;
 use crate::barriers::{self, DurableBarriers, OnceError, OnceSet, Withdrawn, WithdrawnError};
 use crate::keyring::Keyring;

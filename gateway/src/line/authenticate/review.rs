@@ -15,7 +15,7 @@ use symbolon_core::principal::Principal;
 use symbolon_core::token::{Compact, IssuerRules, Review, presentable, reviewed};
 use symbolon_host::egress::GrantError;
 
-use super::online::{Line, OnlineError};
+use super::online::{Answers, Line, OnlineError};
 use super::{Authenticator, Unproven, Way};
 use crate::config::SecretRef;
 
@@ -45,6 +45,15 @@ impl Reviewer {
         let origin = origin.trim_end_matches('/');
         let line = Line::open(std::iter::once(origin), way, clock)?;
         Ok(Self { line, url: format!("{origin}{PATH}"), credential })
+    }
+
+    /// Somebody in this process who answers as a cluster.
+    pub(crate) fn within(
+        credential: SecretRef,
+        answers: Arc<dyn Answers>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { line: Line::within(answers, clock), url: PATH.to_owned(), credential }
     }
 
     async fn ask(&self, token: &str, audiences: &[String]) -> Result<Review, OnlineError> {

@@ -10,7 +10,7 @@ use symbolon_core::clock::Clock;
 use symbolon_core::signed::{Answer, Fresh, SignedRefusal, SignedRequest, hosts_of};
 use symbolon_host::egress::GrantError;
 
-use super::online::{Line, OnlineError};
+use super::online::{Answers, Line, OnlineError};
 use super::{Authenticator, Unproven, Verified, Way};
 
 /// STS, of one partition.
@@ -26,6 +26,11 @@ impl Sts {
     pub fn new(partition: &str, way: &Way, clock: Arc<dyn Clock>) -> Result<Self, GrantError> {
         let urls: Vec<_> = hosts_of(partition).map(|host| format!("https://{host}/")).collect();
         Line::open(urls.iter().map(String::as_str), way, clock).map(Self)
+    }
+
+    /// Somebody in this process who answers as STS.
+    pub(crate) fn within(answers: Arc<dyn Answers>, clock: Arc<dyn Clock>) -> Self {
+        Self(Line::within(answers, clock))
     }
 
     async fn ask(&self, request: &Fresh<'_>) -> Result<Answer, Unproven> {
