@@ -14,8 +14,9 @@ use crate::line::tokens::exchange;
 /// backend `kv` asks in its callers' names.
 async fn scene() -> (Bao, Gateway) {
     let bao = Bao::start().await;
-    let blocks =
-        bao.blocks("callers").replacen("audience =", "subject = \"caller\"\naudience =", 1);
+    // As long as the role's tokens last.
+    let lines = "ttl = \"10m\"\nsubject = \"caller\"\naudience =";
+    let blocks = bao.blocks("callers").replacen("audience =", lines, 1);
     let gateway = Gateway::start(Setup { blocks, ..Setup::default() }).await;
     bao.trust(&gateway).await;
     bao.callers(&["alice", "bob"]).await;
@@ -112,5 +113,25 @@ async fn whom_the_store_does_not_let_in_is_denied_and_takes_nothing_from_the_oth
     let read = gateway.get("/v1/secrets/kv/callers/alice", &gateway.token("alice")).await;
     assert_eq!(read.json["fields"], json!({ "of": "alice" }), "{:?}", gateway.closing(&read));
     assert_eq!(bao.logins().await.len(), 1);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_good_for_longer_than_permitted_is_not_handed_on() {
+    let bao = Bao::start().await;
+    let blocks = bao.blocks("callers").replacen("audience =", "ttl = \"8m\"\naudience =", 1);
+    let blocks = blocks.replacen("audience =", "subject = \"caller\"\naudience =", 1);
+    let gateway = Gateway::start(Setup { blocks, ..Setup::default() }).await;
+    bao.trust(&gateway).await;
+    bao.callers(&["alice"]).await;
+    let answer = exchange(&gateway, &gateway.token("alice"), &[("audience", "bao")]).await;
+    let closing = gateway.closing(&answer);
+    assert_eq!((answer.status.as_u16(), &answer.json["error"]), (400, &json!("invalid_target")));
+    let told = (&closing["outcome"], &closing["code"]);
+    assert_eq!(told, (&json!("deny"), &json!("token_outlasts_permit")));
+    // Nobody has it, and the gateway uses it for as long as it says.
+    bao.put("callers/alice", &json!({ "of": "alice" })).await;
+    let read = gateway.get("/v1/secrets/kv/callers/alice", &gateway.token("alice")).await;
+    assert_eq!(read.status, StatusCode::OK, "{:?}", gateway.closing(&read));
     gateway.stop().await;
 }

@@ -14,7 +14,7 @@ use http::request::Parts;
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use symbolon::time::SystemClock;
-use symbolon_core::clock::Clock as _;
+use symbolon_core::clock::{Clock as _, Timestamp};
 use symbolon_tests::harness::{Answer, Gateway, Issuer, Setup, private};
 
 use super::parts::{Identity, Reply, Server};
@@ -118,8 +118,10 @@ fn refusal(status: u16) -> Reply {
     )
 }
 
+/// An hour, as GitHub gives it, to whole seconds.
 fn given(permissions: Value) -> Value {
-    json!({ "token": TOKEN, "expires_at": "2099-01-01T00:00:00Z", "permissions": permissions,
+    let ends = Timestamp::from_seconds(SystemClock::start().now().seconds() + 3600);
+    json!({ "token": TOKEN, "expires_at": ends.to_string(), "permissions": permissions,
         "repository_selection": "selected", "repositories": [{ "id": 1, "name": "shop" }] })
 }
 
@@ -132,6 +134,10 @@ struct Scene {
 impl Scene {
     /// A gateway whose target is of this installation, and has the app's key or another.
     async fn start(installation: u64, is_the_app: bool, given: Value) -> Self {
+        Self::lasting("1h", (installation, is_the_app), given).await
+    }
+
+    async fn lasting(ttl: &str, (installation, is_the_app): (u64, bool), given: Value) -> Self {
         let identity = Identity::of(&[GITHUB, API].map(str::to_owned));
         let ((key, pem), (_, other)) = (app_key(), app_key());
         let fake = Arc::new(Fake { key, given: Mutex::new(given), asked: Mutex::default() });
@@ -144,6 +150,7 @@ impl Scene {
             [targets.github]
             plugin = "github-app"
             audience = "https://api.github.com"
+            ttl = "{ttl}"
             scopes = ["contents:read", "contents:write", "repository:shop"]
             credentials = {{ jwt = {{ key = "file:app.pem", issuer = "{APP}" }} }}
             [targets.github.config]
@@ -160,7 +167,8 @@ impl Scene {
             server.egress("targets.github", GITHUB, "POST", "/app/installations/"),
             server.egress("backends.api", API, "GET", "/api/v1/namespaces/"),
         );
-        let setup = Setup { blocks, ..Setup::default() };
+        let decision = "ttl_max = \"1h\"".to_owned();
+        let setup = Setup { blocks, decision, ..Setup::default() };
         let issuer = Issuer::new("https://idp.example.test");
         let gateway = Gateway::start_in(directory, issuer, setup).await;
         Self { fake, gateway, _server: server }
@@ -196,6 +204,9 @@ async fn a_caller_gets_a_token_that_its_scopes_narrow_and_none_that_they_widen()
     assert_eq!(answer.status, StatusCode::OK, "{:?}", scene.gateway.closing(&answer));
     assert_eq!(answer.json["access_token"], TOKEN);
     assert_eq!(answer.json["scope"], "contents:read repository:shop");
+    let (lasts, revocable) = (answer.json["expires_in"].as_u64(), &answer.json["revocable"]);
+    assert!(lasts.is_some_and(|lasts| (3590..=3600).contains(&lasts)), "as long as it does");
+    assert_eq!(revocable, &json!(false));
     // Wider than the configuration of the plugin, and than the scopes of the target.
     for (scope, error) in [("contents:write", "invalid_request"), ("issues:read", "invalid_scope")]
     {
@@ -226,4 +237,17 @@ async fn what_github_refuses_or_gives_too_much_of_opens_nothing() {
         assert!(!body.contains("words of the server") && !body.contains(TOKEN), "{body}");
         scene.gateway.stop().await;
     }
+}
+
+#[tokio::test]
+async fn who_may_have_less_than_githubs_hour_gets_no_token_and_github_is_not_asked() {
+    let narrow = given(json!({ "contents": "read" }));
+    let scene = Scene::lasting("59m", (12_345_678, true), narrow).await;
+    let answer = scene.exchange("contents:read").await;
+    assert_eq!((answer.status.as_u16(), &answer.json["error"]), (400, &json!("invalid_target")));
+    assert_eq!(scene.gateway.closing(&answer)["code"], "token_outlasts_permit");
+    assert!(scene.fake.asked.lock().unwrap().is_empty());
+    // The gateway itself uses one for that long.
+    assert_eq!(scene.read().await.status, StatusCode::OK);
+    scene.gateway.stop().await;
 }

@@ -44,6 +44,8 @@ pub struct Setup {
     pub server: String,
     /// More lines of `[issuers.test]`.
     pub issuer: String,
+    /// More lines of `[policies]`.
+    pub decision: String,
     /// More lines of `[audit]`; `directory` is set unless it is among them.
     pub audit: String,
     /// A network in place of the system's: another resolver, other roots.
@@ -285,6 +287,7 @@ directory = "{plugins}"
 
 [policies]
 files = ["test.cedar"]
+{decision}
 
 [issuers.test]
 issuer = "{issuer}"
@@ -297,6 +300,7 @@ team = {{ claim = "/team", type = "string" }}
 {blocks}
 "#,
         server = setup.server,
+        decision = setup.decision,
         plugins = components.display(),
         trust = setup.trust.clone().unwrap_or_else(|| unsigned(&components)),
         issuer = issuer.name,

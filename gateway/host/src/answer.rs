@@ -211,8 +211,13 @@ pub struct ForeignToken {
     pub fields: Fields,
     /// How it is added to a request.
     pub kind: TokenKind,
-    /// When it ends: never later than asked.
+    /// Until when it is used: never later than asked.
     pub expires_at: Timestamp,
+    /// When it really ends, by the word of the other party. Later than `expires_at` where that gives none
+    /// so short.
+    pub ends_at: Timestamp,
+    /// Whether it is good for longer than was asked, to whoever has it.
+    pub outlasts: bool,
     /// What revoking it needs; may be empty.
     pub handle: Secret,
     /// More.

@@ -47,6 +47,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 const LAST_SECOND: u64 = 253_402_300_799;
 /// How far a backend's clock may be ahead of ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// The line of a token's metadata that says when it really ends (seconds since 1970).
+const ENDS_AT: &str = "ends-at";
 
 type Checked<T> = Result<T, AnswerFault>;
 
@@ -190,13 +192,19 @@ pub(crate) fn token(
             && names == expected.iter().copied().collect(),
         AnswerFault::Token,
     )?;
-    Ok(ForeignToken {
-        fields,
-        kind,
-        expires_at: latest.check(raw.expires_at)?,
-        handle,
-        metadata: metadata(raw.metadata)?,
-    })
+    let mut metadata = metadata(raw.metadata)?;
+    let expires_at = latest.check(raw.expires_at)?;
+    let ends_at = real_end(&mut metadata)?.unwrap_or(expires_at).max(expires_at);
+    let outlasts = ends_at > latest.with_skew();
+    Ok(ForeignToken { fields, kind, expires_at, ends_at, outlasts, handle, metadata })
+}
+
+/// When a token really ends, where its metadata says so.
+fn real_end(metadata: &mut Metadata) -> Checked<Option<Timestamp>> {
+    let Some(at) = metadata.iter().position(|(name, _)| name == ENDS_AT) else { return Ok(None) };
+    let (_, stated) = metadata.remove(at);
+    let seconds = stated.parse().map_err(|_| AnswerFault::Expiry)?;
+    timestamp(seconds).map(Some)
 }
 
 /// Whether a value has `other` in it.
@@ -217,11 +225,16 @@ impl Latest {
         Self { now, end: now.plus(ttl) }
     }
 
+    /// What a clock that is slightly ahead may say.
+    fn with_skew(self) -> Timestamp {
+        self.end.plus(CLOCK_SKEW)
+    }
+
     /// The end that the plugin states. One that a backend's clock puts slightly too late is taken
     /// as the latest allowed: the lease then ends it in time.
     pub(crate) fn check(self, stated: u64) -> Checked<Timestamp> {
         let stated = timestamp(stated)?;
-        let possible = self.now < stated && stated <= self.end.plus(CLOCK_SKEW);
+        let possible = self.now < stated && stated <= self.with_skew();
         require(possible, AnswerFault::Expiry)?;
         Ok(stated.min(self.end))
     }

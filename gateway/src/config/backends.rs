@@ -228,7 +228,7 @@ impl Target {
         let plugin = PluginRef::read(block);
         let audience = block.required("audience", parse::text);
         let is_caller = block.or("subject", false, parse::one_of(SUBJECTS));
-        let ttl = parse::duration(30 * SECOND, 3600 * SECOND);
+        let ttl = parse::duration(30 * SECOND, 24 * 3600 * SECOND);
         let ttl = block.or("ttl", 300 * SECOND, ttl);
         let exchange = Exchange::read(block);
         let settings = settings(block);

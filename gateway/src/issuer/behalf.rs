@@ -35,7 +35,7 @@ use crate::barriers::{Follower, Withdrawn, admits};
 /// Most callers whose credentials a target keeps. The one that has not asked for the longest time gives
 /// way: it costs an exchange when it comes back.
 const MOST: u64 = 10_000;
-/// After so long without a call nothing is kept of a caller. No token of a target lasts longer.
+/// After so long without a call nothing is kept of a caller.
 const IDLE: Duration = Duration::from_hours(1);
 /// How often an exchange is waited for. The first may be one that another proof of the same caller has
 /// begun, which does not count any more.

@@ -144,6 +144,9 @@ pub enum Undelivered {
     /// What was shown has ended meanwhile.
     #[error("what was shown has ended")]
     Ended,
+    /// The target's tokens last longer than this permit allows, and nothing makes them shorter.
+    #[error("the target's tokens last longer than is permitted")]
+    Outlasts,
     /// The token would be longer than any that is accepted.
     #[error("the token would be too long")]
     TooLarge,
@@ -167,7 +170,7 @@ impl Undelivered {
             Self::Continuation | Self::TokenType => Kind::Malformed,
             Self::Degraded => Kind::Unavailable,
             Self::Caller(error) => error.kind(),
-            Self::Scope => Kind::Denied,
+            Self::Scope | Self::Outlasts => Kind::Denied,
             Self::Ended => Kind::Unauthenticated,
             Self::TooLarge => Kind::Exhausted,
             Self::Sign(error) => error.kind(),
@@ -189,6 +192,7 @@ impl Undelivered {
             Self::Scope => "scope",
             Self::TokenType => "token_type_urn",
             Self::Ended => "ended",
+            Self::Outlasts => "token_outlasts_permit",
             Self::TooLarge => "token_too_long",
             Self::Sign(error) => error.code(),
             Self::Unproven(error) => error.code(),
@@ -209,6 +213,7 @@ impl Undelivered {
             | Self::Caller(CallerError::Subject | CallerError::Attribute | CallerError::Sign(_))
             | Self::TokenType
             | Self::Ended
+            | Self::Outlasts
             | Self::TooLarge
             | Self::Sign(_)
             | Self::Unproven(_) => OauthError::Of(self.kind()),
@@ -308,6 +313,7 @@ pub(super) fn log(context: &CallContext, backend: &str, error: &Undelivered) {
         | Undelivered::Scope
         | Undelivered::TokenType
         | Undelivered::Ended
+        | Undelivered::Outlasts
         | Undelivered::TooLarge
         | Undelivered::Sign(_)
         | Undelivered::Unproven(_) => None,

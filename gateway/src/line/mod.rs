@@ -211,6 +211,7 @@ impl LineError {
         match self {
             Self::Undelivered(
                 Undelivered::Scope
+                | Undelivered::Outlasts
                 | Undelivered::Caller(_)
                 | Undelivered::Call(
                     CallError::NoCaller { .. }

@@ -4,6 +4,9 @@
 //! be revoked, so its lease ends with it and says so. An access token of our own is not issued by
 //! anybody: it is signed after the decision, and there is nothing to end but the token itself.
 //!
+//! INVARIANT: a lease of a token ends when the token does. One that is good for longer than is permitted,
+//! since its cloud gives none so short, is not handed on.
+//!
 //! INVARIANT: no component is asked to exchange without a reservation, and what it gave is handed on
 //! only after its lease is active. A caller's token is never kept.
 
@@ -36,6 +39,8 @@ use crate::lease::{Agreed, LeaseView, LedgerError, Limits, Reservation};
 
 /// The manifest's word for the kind of a target's tokens.
 const TOKEN_KIND: &str = "token-kind";
+/// And for how many seconds they last, whatever is asked for.
+const TOKEN_LIFE: &str = "token-life";
 
 /// What the OAuth face asks for beside an [`Ask`](symbolon_core::ask::Ask).
 #[derive(Debug)]
@@ -236,6 +241,9 @@ impl Line {
         }
         let settings = target.settings();
         let ttl = settings.ttl.min(permit.ttl_ceiling());
+        if least_life(&generation) > ttl {
+            return Err(outlasts(target, context));
+        }
         let scopes = target.scopes(&permit.ask().scopes).map_err(Undelivered::Caller)?;
         let asked = (scopes.clone(), ttl);
         let now = self.clock.now();
@@ -262,7 +270,11 @@ impl Line {
             Ok(token) => token,
             Err(error) => return Err(self.not_exchanged(reservation, error, context).await),
         };
-        let lease = self.keep(reservation, &token.handle, token.expires_at).await?;
+        if token.outlasts {
+            self.leases.fail(reservation, true).await;
+            return Err(outlasts(target, context));
+        }
+        let lease = self.keep(reservation, &token.handle, token.ends_at).await?;
         kill::reach(Point::AfterActivate);
         let token = TargetToken { lease, given: Given::Token(token), scopes };
         Ok(Granted::new(Delivery::Token(Box::new(token)), &generation))
@@ -397,6 +409,20 @@ fn find(world: &World, name: &TargetName) -> Result<Arc<CallerTarget>, Undeliver
 /// The component that exchanges now.
 fn exchanger(target: &CallerTarget) -> Result<Arc<Generation>, Undelivered> {
     target.seat().generation().map_err(|_| Undelivered::Degraded)
+}
+
+fn outlasts(target: &CallerTarget, context: &CallContext) -> LineError {
+    let error = Undelivered::Outlasts;
+    log(context, target.settings().name.as_str(), &error);
+    error.into()
+}
+
+/// How long the target's tokens last at least, by what its component says; for ever, if that is no number.
+/// Known before anything is asked.
+fn least_life(generation: &Generation) -> Duration {
+    let metadata = &generation.manifest().metadata;
+    let stated = metadata.get(TOKEN_LIFE).map(|seconds| seconds.parse());
+    stated.map_or(Duration::ZERO, |seconds| seconds.map_or(Duration::MAX, Duration::from_secs))
 }
 
 /// Whether the target's component says that it gives keys of AWS. Known before anything is asked.

@@ -43,7 +43,8 @@ pub(crate) fn request(config: &Config, wanted: &Wanted) -> Result<Request, Error
         .limit(LIMIT))
 }
 
-/// The token in the answer. GitHub fixes its life to an hour; it is used for `ttl` at most.
+/// The token in the answer. GitHub fixes its life to an hour, and says so; the host uses it for `ttl` at
+/// most.
 pub(crate) fn token(
     answer: &Response,
     wanted: &Wanted,

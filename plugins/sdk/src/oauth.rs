@@ -26,8 +26,8 @@ struct Refused {
     error: String,
 }
 
-/// The bearer token of a successful answer. It ends when the server says, and no later than `ttl`
-/// from now.
+/// The bearer token of a successful answer. It ends when the server says, and is used no later than
+/// `ttl` from now.
 pub fn token(answer: &Response, ttl: Seconds, now: Timestamp) -> Result<Token, Error> {
     let granted: Granted = answer.json()?;
     if !granted.token_type.eq_ignore_ascii_case("bearer") || granted.expires_in == 0 {
@@ -36,7 +36,7 @@ pub fn token(answer: &Response, ttl: Seconds, now: Timestamp) -> Result<Token, E
     bearer(granted.access_token, now.saturating_add(granted.expires_in), (ttl, now))
 }
 
-/// A bearer token that ends at `ends_at`, and no later than `ttl` from now. One that could not stand
+/// A bearer token that ends at `ends_at`, and is used no later than `ttl` from now. One that could not stand
 /// in a header, or has ended, is refused.
 pub fn bearer(
     token: String,
@@ -48,7 +48,7 @@ pub fn bearer(
     if !fits || ends_at <= now {
         return Err(Error::malformed_answer("the answer has no token that can be used"));
     }
-    Ok(Token::bearer(token, ends_at.min(now.saturating_add(ttl))))
+    Ok(Token::bearer(token, ends_at.min(now.saturating_add(ttl))).outliving(ends_at))
 }
 
 /// `error` of a refusal (RFC 6749 §5.2), if the body is one. To be compared with known words.
@@ -66,14 +66,18 @@ mod tests {
     }
 
     #[test]
-    fn a_token_ends_no_later_than_asked() {
-        for (lasts, ttl, ends) in [(3599, 600, 1600), (60, 600, 1060)] {
+    fn a_token_is_used_no_longer_than_asked_and_says_how_long_it_lasts() {
+        for (lasts, ttl, ends, really) in
+            [(3599, 600, 1600, Some("4599")), (60, 600, 1060, None), (600, 600, 1600, None)]
+        {
             let body = format!(
                 r#"{{"access_token":"ya29.x","token_type":"Bearer","expires_in":{lasts},"scope":"s"}}"#
             );
             let token = token(&answer(&body), ttl, 1000).expect("a token");
             assert_eq!((token.kind.as_str(), token.expires_at), ("bearer", ends));
             assert_eq!(token.fields, [("token".to_owned(), b"ya29.x".to_vec())]);
+            let said = token.metadata.iter().find(|(name, _)| name == "ends-at");
+            assert_eq!(said.map(|(_, value)| value.as_str()), really, "{lasts}");
         }
     }
 

@@ -47,6 +47,10 @@ impl Secret {
     }
 }
 
+/// The line of a token's metadata that says when it really ends, in seconds since 1970, if that is later
+/// than `expires_at`.
+const ENDS_AT: &str = "ends-at";
+
 impl Token {
     /// A bearer token.
     #[must_use]
@@ -75,6 +79,17 @@ impl Token {
             field("session_token", session_token),
         ];
         Self { fields, ..Self::single("aws", Vec::new(), expires_at) }
+    }
+
+    /// The same token, of which the other party says that it is good until `ends_at`, and which nothing
+    /// makes shorter. The host does not use it after `expires_at`; a caller who has it could, so the host
+    /// has to know.
+    #[must_use]
+    pub fn outliving(mut self, ends_at: Timestamp) -> Self {
+        if ends_at > self.expires_at {
+            self.metadata.push((ENDS_AT.to_owned(), ends_at.to_string()));
+        }
+        self
     }
 
     fn single(kind: &str, token: impl Into<Vec<u8>>, expires_at: Timestamp) -> Self {

@@ -22,7 +22,10 @@ struct Auth {
     lease_duration: u64,
 }
 
-/// The token, which ends when the server says, and no later than `ttl` from now. One that never
+/// What stands for an end that never comes, from now: a hundred years.
+const NEVER: u64 = 100 * 365 * 24 * 60 * 60;
+
+/// The token, which ends when the server says, and is used no later than `ttl` from now. One that never
 /// ends (`lease_duration` 0) is forgotten by the host after `ttl` all the same.
 pub(crate) fn token(answer: Response, ttl: u64, now: Timestamp) -> Result<Token, Error> {
     if answer.status != 200 {
@@ -33,8 +36,10 @@ pub(crate) fn token(answer: Response, ttl: u64, now: Timestamp) -> Result<Token,
         .auth
         .filter(|auth| is_token(&auth.client_token))
         .ok_or_else(|| Error::malformed_answer("the login gave no token"))?;
-    let lasts = if auth.lease_duration == 0 { ttl } else { auth.lease_duration.min(ttl) };
-    let mut token = Token::header(HEADER, auth.client_token, now.saturating_add(lasts));
+    let lasts = if auth.lease_duration == 0 { NEVER } else { auth.lease_duration };
+    let used_until = now.saturating_add(lasts.min(ttl));
+    let mut token =
+        Token::header(HEADER, auth.client_token, used_until).outliving(now.saturating_add(lasts));
     token.handle = auth.accessor.into_bytes();
     Ok(token)
 }

@@ -128,7 +128,12 @@ fn a_wait_that_the_server_asks_for_is_passed_on() {
 
 #[test]
 fn a_login_gives_a_token_that_ends_no_later_than_asked() {
-    for (lease, ttl, ends) in [(3600, 600, 1600), (60, 600, 1060), (0, 600, 1600)] {
+    for (lease, ttl, ends, really) in [
+        (3600, 600, 1600, Some("4600")),
+        (60, 600, 1060, None),
+        (600, 600, 1600, None),
+        (0, 600, 1600, Some("3153601000")),
+    ] {
         let body = format!(
             r#"{{"auth":{{"client_token":"hvs.x","accessor":"a","lease_duration":{lease},"renewable":true}}}}"#
         );
@@ -136,6 +141,8 @@ fn a_login_gives_a_token_that_ends_no_later_than_asked() {
         assert_eq!(token.kind, "header:x-vault-token");
         assert_eq!(token.fields, [("token".to_owned(), b"hvs.x".to_vec())]);
         assert_eq!((token.expires_at, token.handle.as_slice()), (ends, b"a".as_slice()));
+        let said = token.metadata.iter().find(|(name, _)| name == "ends-at");
+        assert_eq!(said.map(|(_, value)| value.as_str()), really, "{lease}");
     }
 }
 

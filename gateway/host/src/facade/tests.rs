@@ -232,6 +232,39 @@ fn a_token_has_the_fields_of_its_kind() {
     assert_eq!(token(handed_on, latest, &assertion).unwrap_err(), AnswerFault::Token);
 }
 
+#[test]
+fn a_token_that_is_good_for_longer_than_asked_is_known_as_such() {
+    let latest = Latest::new(Timestamp::from_seconds(1000), Duration::from_secs(600));
+    let given = |said: Option<&str>| {
+        let raw = exchange::Token {
+            fields: vec![("token".to_owned(), b"t".to_vec())],
+            kind: "bearer".to_owned(),
+            expires_at: 1500,
+            handle: vec![],
+            metadata: said
+                .map(|said| ("ends-at".to_owned(), said.to_owned()))
+                .into_iter()
+                .collect(),
+        };
+        token(raw, latest, &Secret::new(vec![]))
+    };
+    for (said, ends, outlasts) in [
+        (None, 1500, false),
+        (Some("1200"), 1500, false),
+        (Some("1600"), 1600, false),
+        (Some("1660"), 1660, false),
+        (Some("1661"), 1661, true),
+        (Some("4600"), 4600, true),
+    ] {
+        let token = given(said).unwrap();
+        assert_eq!((token.ends_at.seconds(), token.outlasts), (ends, outlasts), "{said:?}");
+        assert_eq!((token.expires_at.seconds(), token.metadata), (1500, vec![]), "{said:?}");
+    }
+    for said in ["", "soon", "-1", "0", "99999999999999999999"] {
+        assert!(given(Some(said)).is_err(), "{said}");
+    }
+}
+
 fn raw_error() -> types::Error {
     types::Error {
         kind: ErrorKind::NotFound,
