@@ -153,6 +153,16 @@ impl Scene {
         tokio::time::timeout(PATIENCE, removing).await.expect("it is removed");
     }
 
+    /// The component of the target that is in force now gets a token.
+    async fn logs_in_again(&self) {
+        self.bao.revoke_logins().await;
+        let token = self.gateway.token("alice");
+        let read = async || self.gateway.get("/v1/secrets/kv/app/db", &token).await.status;
+        let reading = async { while read().await != StatusCode::OK {} };
+        tokio::time::timeout(PATIENCE, reading).await.expect("a new login");
+        assert_eq!(self.bao.logins().await.len(), 1, "by one login");
+    }
+
     async fn lease(&self) -> String {
         let token = self.gateway.token("alice");
         let path = "/v1/credentials/iss/app";
@@ -226,11 +236,14 @@ pub(crate) async fn swapped_under_load(window: Duration) -> Seen {
     }
     scene.activated("iss", "issuer@0.1.1").await;
     scene.renewed_and_revoked(&early).await;
+    // The component of the target, by whose tokens the store is asked.
+    scene.activated("bao", "vault@0.1.1").await;
     let (stop, answers, failures) = shared;
     stop.store(true, Ordering::Release);
     load.join_all().await;
     seen.answers = answers.load(Ordering::Relaxed);
     seen.failures.append(&mut failures.lock().unwrap());
+    scene.logs_in_again().await;
     let later = scene.lease().await;
     scene.activated("iss", "issuer@0.1.0").await;
     scene.renewed_and_revoked(&later).await;

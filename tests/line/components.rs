@@ -449,6 +449,10 @@ async fn what_changes_in_the_directory_is_taken_up_and_what_vanishes_goes_on() {
     scene.until("it is refused", async || scene.events("plugin.reconcile").len() == 2).await;
     scene.reads().await;
     assert_eq!(scene.version().await, "0.1.1");
+    // An older one is somebody's wish, or somebody's trick.
+    write(scene.directory.path(), "static.wasm", &versioned(built("static"), "0.0.9"));
+    scene.until("it is refused", async || scene.events("plugin.reconcile").len() == 3).await;
+    assert_eq!(scene.version().await, "0.1.1");
     std::fs::remove_file(file("static.wasm")).unwrap();
     assert!(scene.gateway.app.take_up_directory().await.is_empty());
     assert!(scene.reload().await.starts_with("kept static@0.1.1"));

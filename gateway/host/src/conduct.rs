@@ -32,7 +32,7 @@ pub const PROBATION_MARGIN: f64 = 0.05;
 pub const PROBATION_STOPS: u64 = 3;
 /// After probation so many stops are needed for quarantine,
 pub const STOPS: usize = 8;
-/// within this time, and at least half of the calls since the first of them.
+/// within this time, and at least two thirds of the calls since the first of them.
 pub const STOPS_WITHIN: Duration = Duration::from_secs(5 * 60);
 
 /// What was counted.
@@ -96,9 +96,10 @@ fn in_use(stops: &VecDeque<Stop>, calls: u64, now: Duration) -> Verdict {
         return Verdict::GoOn;
     };
     let since = calls.saturating_sub(first.calls).saturating_add(1);
-    let half = u64::try_from(stops.len()).unwrap_or(u64::MAX).saturating_mul(2) >= since;
+    let number = u64::try_from(stops.len()).unwrap_or(u64::MAX);
+    let most = number.saturating_mul(3) >= since.saturating_mul(2);
     let recent = now.saturating_sub(first.at) <= STOPS_WITHIN;
-    if half && recent { Verdict::Quarantine } else { Verdict::GoOn }
+    if most && recent { Verdict::Quarantine } else { Verdict::GoOn }
 }
 
 /// What is counted of one generation.
@@ -234,8 +235,7 @@ mod tests {
         };
         assert_eq!(counted(7, 0, 1), Verdict::GoOn, "too few");
         assert_eq!(counted(8, 0, 1), Verdict::Quarantine);
-        assert_eq!(counted(8, 1, 1), Verdict::Quarantine, "every second call");
-        assert_eq!(counted(20, 2, 1), Verdict::GoOn, "every third call");
+        assert_eq!(counted(20, 1, 1), Verdict::GoOn, "every second call");
         assert_eq!(counted(8, 0, 60), Verdict::GoOn, "once a minute");
         assert_eq!(counted(12, 0, 40), Verdict::Quarantine, "as a breaker lets them through");
     }

@@ -291,7 +291,13 @@ impl Generation {
         let outcome = self.caller().checked(call, params, &check).await;
         let may = |error: &CallError| may_be_asked_of_another(call.operation, error);
         match self.probation().filter(|_| outcome.as_ref().is_err_and(may)) {
-            Some(on) => Box::pin(on.before.caller().checked(call, params, &check)).await,
+            Some(on) => {
+                let (request_id, operation) = (call.context.request_id, call.operation.as_str());
+                let (of, by) = (self.digest(), on.before.digest());
+                let code = outcome.err().map(|error| error.code());
+                tracing::warn!(%request_id, operation, code, %of, %by, "the one before stands in");
+                Box::pin(on.before.caller().checked(call, params, &check)).await
+            }
             None => outcome,
         }
     }

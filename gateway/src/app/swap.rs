@@ -13,15 +13,18 @@
 //! end on the generation that they began with; one that is put out of force on probation keeps the one
 //! before until then, since what its last calls fail at is still to be answered.
 
+pub(super) mod refusal;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
-use symbolon_core::error::Kind;
 use symbolon_core::id::BackendName;
-use symbolon_host::version::Step;
 use symbolon_host::{Admitted, Catalog, Digest, Entry, Generation, Package};
 
+use self::refusal::{
+    conflict, in_use, malformed, pinned, refuse_downgrade, refused, unkept, unknown,
+};
 use super::backends::Builder;
 use super::choose::{self, named, proven};
 use super::stock::{self, Judge, Stock};
@@ -459,67 +462,4 @@ fn origin(source: String, by: &str, admitted: &Admitted) -> Origin {
 /// Bytes of which nobody knows the name.
 fn stray(digest: Digest) -> Pointed {
     Pointed { name: "?".to_owned(), version: "?".to_owned(), digest: digest.hex() }
-}
-
-/// An older version is what somebody would have run who had a hole in it in mind.
-fn refuse_downgrade(running: Option<&Generation>, to: &Pointed) -> Result<(), OperationError> {
-    let Some(running) = running else { return Ok(()) };
-    let from = &running.manifest().version;
-    match Step::between(from, &to.version).is_downgrade() {
-        false => Ok(()),
-        true => Err(conflict(
-            "downgrade",
-            format!(
-                "{to} is older than {from}, which runs; give --allow-downgrade if that is meant"
-            ),
-        )),
-    }
-}
-
-fn pinned(
-    backend: &BackendName,
-    plugin: &crate::config::PluginRef,
-    to: &Pointed,
-) -> OperationError {
-    let key = if plugin.name.as_str() != to.name {
-        format!("plugin = \"{}\"", plugin.name)
-    } else if let Some(version) = plugin.version.as_ref().filter(|it| **it != to.version) {
-        format!("version = \"{version}\"")
-    } else {
-        format!("digest = \"sha256:{}\"", plugin.digest.as_deref().unwrap_or_default())
-    };
-    conflict(
-        "pinned",
-        format!(
-            "the configuration has {key} for `{backend}`, which {to} is not; change that key and reload"
-        ),
-    )
-}
-
-fn in_use(component: &Pointed, users: &BTreeSet<BackendName>) -> OperationError {
-    let users: Vec<_> = users.iter().map(|user| format!("`{user}`")).collect();
-    conflict(
-        "component_in_use",
-        format!("{component} is in use for {}; give --force to degrade them", users.join(", ")),
-    )
-}
-
-fn unknown(backend: &BackendName) -> OperationError {
-    malformed("backend_unknown", format!("there is no backend or target `{backend}`"))
-}
-
-fn refused(reason: impl Into<String>) -> OperationError {
-    OperationError { kind: Kind::Conflict, code: "plugin_refused", detail: reason.into() }
-}
-
-fn conflict(code: &'static str, detail: String) -> OperationError {
-    OperationError { kind: Kind::Conflict, code, detail }
-}
-
-fn malformed(code: &'static str, detail: String) -> OperationError {
-    OperationError { kind: Kind::Malformed, code, detail }
-}
-
-fn unkept(error: &CatalogError) -> OperationError {
-    OperationError { kind: error.kind(), code: error.code(), detail: chain(error) }
 }

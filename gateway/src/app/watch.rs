@@ -15,14 +15,16 @@ use std::time::Duration;
 
 use symbolon_core::audit::{AdminEvent, Outcome as Ending};
 use symbolon_core::id::BackendName;
-use symbolon_host::Digest;
+use symbolon_host::{Admitted, Digest};
 
 use super::App;
 use super::choose::{self, Chooser};
 use super::outcome::Outcome;
 use super::stock::{self, Look};
 use super::swap::Manner;
+use super::swap::refusal::refuse_downgrade;
 use super::world::KeptKeys;
+use crate::catalog::Pointed;
 
 /// How often the directory is looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -93,11 +95,14 @@ impl App {
         let config = self.config();
         let of = (&*stock, &*self.foundation.components, self.judge(&config));
         let done = match Box::pin(self.admissions.admit(digest, of)).await {
-            Ok(admitted) => {
-                let manner = Manner { by: "symbolon", points: false };
-                let swapped = Box::pin(self.swap(changing, backend, admitted, manner)).await;
-                swapped.map_err(|error| error.detail)
-            }
+            Ok(admitted) => match self.is_upgrade(backend, &admitted) {
+                Err(reason) => Err(reason),
+                Ok(()) => {
+                    let manner = Manner { by: "symbolon", points: false };
+                    let swapped = Box::pin(self.swap(changing, backend, admitted, manner)).await;
+                    swapped.map_err(|error| error.detail)
+                }
+            },
             Err(reason) => Err(reason),
         };
         match (done, self.runs(backend)) {
@@ -107,6 +112,13 @@ impl App {
             }
             (Err(reason), None) => Outcome::Degraded(reason),
         }
+    }
+
+    /// Whoever can write the directory could otherwise put a signed version there that has a hole.
+    fn is_upgrade(&self, backend: &BackendName, admitted: &Admitted) -> Result<(), String> {
+        let to = Pointed::of(admitted.inspection());
+        let refused = refuse_downgrade(self.runs(backend).as_deref(), &to);
+        refused.map_err(|_| format!("{to} is older than what runs; activate it if that is meant"))
     }
 
     async fn tell_reconciled(&self, backend: &BackendName, outcome: &Outcome) {
