@@ -2,14 +2,11 @@
 //!
 //! It finds what it needs by itself, says what it took, and leaves everything it makes under the
 //! target directory. It installs nothing into the system but Debian's packages of the compiler of last
-//! resort (see `compiler`) and of PostgreSQL (see `parts`), and starts no servers: tests start their
+//! resort (see `symbolon_componentize`) and of PostgreSQL (see `parts`), and starts no servers: tests start their
 //! own, from the parts fetched here.
 
 mod bench;
 mod ci;
-mod compiler;
-mod component;
-mod debian;
 mod parts;
 mod place;
 mod plugins;

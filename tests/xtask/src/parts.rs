@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use symbolon_componentize::debian;
 
-use crate::debian;
 use crate::place::Place;
 use crate::step::{answers, expect, output, say, timed};
 

@@ -3,15 +3,14 @@
 //! What to build is what the plugins' workspace holds: each package with a `cdylib` and, beside its
 //! `Cargo.toml`, a `manifest.json`, whose name becomes the file's.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use std::{env, fs};
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
+use symbolon_componentize::{self as componentize, Compiler, Search, TARGET};
 
-use crate::compiler::{Compiler, TARGET};
-use crate::component;
 use crate::place::Place;
 use crate::step::{Cargo, say, timed};
 
@@ -32,9 +31,15 @@ struct Library {
     kind: Vec<String>,
 }
 
+/// Set to anything but nothing, only the last way to a compiler is tried.
+const FORCED: &str = "SYMBOLON_WASM_FALLBACK";
+
 /// Builds all; answers the directory they are in.
 pub(crate) fn build(place: &Place) -> Result<PathBuf> {
-    Compiler::find(place)?.build(place)?.run("plugins, to WebAssembly")?;
+    let forced = env::var_os(FORCED).is_some_and(|value| !value.is_empty());
+    let search = Search { forced, fetch: Some(place.parts()), say: &say };
+    let compiler = Compiler::find(&search)?;
+    Cargo::plugins(place).to_wasm(&compiler)?.run("plugins, to WebAssembly")?;
     let directory = place.plugins();
     fs::create_dir_all(&directory)?;
     timed("plugins, to components", || {
@@ -80,13 +85,13 @@ impl Source {
     fn finish(&self, directory: &Path) -> Result<()> {
         let manifest = fs::read(&self.manifest)
             .with_context(|| format!("cannot read {}", self.manifest.display()))?;
-        let name = component::name(&manifest)?;
+        let name = componentize::name(&manifest)?;
         let file = directory.join(format!("{name}.wasm"));
         if self.is_older_than(&file) {
             return Ok(());
         }
         let module = fs::read(&self.module)?;
-        let component = component::encode(&module, &manifest).with_context(|| name.clone())?;
+        let component = componentize::encode(&module, &manifest).with_context(|| name.clone())?;
         say(&format!(
             "{name}: {} bytes, imports {}",
             component.bytes.len(),

@@ -6,15 +6,14 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
+use symbolon_componentize::Compiler;
+use symbolon_componentize::program;
+pub(crate) use symbolon_componentize::program::GLANCE;
 
 use crate::place::Place;
-
-/// How often a program with a time limit is looked at.
-pub(crate) const GLANCE: Duration = Duration::from_millis(100);
 
 /// Says something to whoever is watching.
 pub(crate) fn say(words: &str) {
@@ -37,41 +36,12 @@ pub(crate) fn timed<T>(name: &str, deed: impl FnOnce() -> Result<T>) -> Result<T
 
 /// Runs to the end and expects success.
 pub(crate) fn expect(name: &str, command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
-    if !status.success() {
-        bail!("{name}: {status}");
-    }
-    Ok(())
+    Ok(program::expect(name, command)?)
 }
 
 /// Runs to the end and answers what was printed.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot start {command:?}"))?;
-    if !output.status.success() {
-        bail!("{command:?}: {}", output.status);
-    }
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-}
-
-/// Runs for at most `limit`; answers whether it succeeded within.
-pub(crate) fn within(limit: Duration, command: &mut Command) -> bool {
-    let Ok(mut child) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
-        return false;
-    };
-    let deadline = now() + limit;
-    while now() < deadline {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.success(),
-            Ok(None) => sleep(GLANCE),
-            Err(_) => break,
-        }
-    }
-    let ended = child.kill().and_then(|()| child.wait());
-    say(&format!("gave up after {} s: {command:?} ({ended:?})", limit.as_secs()));
-    false
+    Ok(program::output(command)?)
 }
 
 fn cargo() -> OsString {
@@ -104,15 +74,10 @@ impl Cargo {
         Self(command)
     }
 
-    /// With none of the environment that is meant for the native compiler: a wrapper would be of
-    /// another version, and flags would replace those of the target.
-    pub(crate) fn unwrapped(mut self) -> Self {
-        for meant_for_the_native in
-            ["RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"]
-        {
-            self.0.env_remove(meant_for_the_native);
-        }
-        self
+    /// A build by this compiler, of what is checked in and locked.
+    pub(crate) fn to_wasm(mut self, compiler: &Compiler) -> Result<Self> {
+        compiler.build(&mut self.0)?;
+        Ok(self.args(["--locked"]))
     }
 
     pub(crate) fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {

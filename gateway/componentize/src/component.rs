@@ -5,10 +5,11 @@
 //!
 //! INVARIANT: a component imports nothing but the contract and the WASI that it allows.
 
-use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
 use wit_component::{ComponentEncoder, DecodedWasm};
+
+use crate::Error;
 
 /// The name of the custom section.
 const SECTION: &str = "symbolon:manifest";
@@ -52,37 +53,54 @@ enum Recovery {
 }
 
 /// A finished component.
-pub(crate) struct Component {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) imports: Vec<String>,
+pub struct Component {
+    /// Its bytes, manifest included.
+    pub bytes: Vec<u8>,
+    /// What it imports, as named in it.
+    pub imports: Vec<String>,
 }
 
 /// The name in a manifest, which must be whole.
-pub(crate) fn name(manifest: &[u8]) -> Result<String> {
-    let manifest: Manifest = serde_json::from_slice(manifest).context("the manifest is faulty")?;
+///
+/// # Errors
+/// [`Error::Manifest`].
+pub fn name(manifest: &[u8]) -> Result<String, Error> {
+    let manifest: Manifest = serde_json::from_slice(manifest).map_err(Error::Manifest)?;
     Ok(manifest.name)
 }
 
-/// Makes the component.
-pub(crate) fn encode(module: &[u8], manifest: &[u8]) -> Result<Component> {
-    let mut bytes = ComponentEncoder::default().validate(true).module(module)?.encode()?;
+/// Makes a component of a core module and a manifest.
+///
+/// # Errors
+/// [`Error`] if the module is not of the contract, or wants more than a host gives.
+pub fn encode(module: &[u8], manifest: &[u8]) -> Result<Component, Error> {
+    name(manifest)?;
+    let mut encoder = ComponentEncoder::default();
+    let encoded = encoder.validate(true).module(module).and_then(|encoder| encoder.encode());
+    let mut bytes = encoded.map_err(|error| faulty(&error))?;
     let imports = imports(&bytes)?;
     if let Some(import) = imports.iter().find(|import| !is_allowed(import)) {
-        bail!("imports {import}, which no host of this contract gives");
+        return Err(Error::Import(import.clone()));
     }
     append(&mut bytes, manifest);
     Ok(Component { bytes, imports })
+}
+
+/// The encoder's error is of a type of its own, whose alternate form has all causes.
+fn faulty(error: &dyn std::fmt::Display) -> Error {
+    Error::Encode(format!("{error:#}"))
 }
 
 fn is_allowed(import: &str) -> bool {
     ALLOWED.iter().any(|prefix| import.starts_with(prefix))
 }
 
-fn imports(component: &[u8]) -> Result<Vec<String>> {
-    let DecodedWasm::Component(resolve, world) = wit_component::decode(component)? else {
-        bail!("is a package of types, not a component");
+fn imports(component: &[u8]) -> Result<Vec<String>, Error> {
+    let decoded = wit_component::decode(component).map_err(|error| faulty(&error))?;
+    let DecodedWasm::Component(resolve, world) = decoded else {
+        return Err(Error::Encode("it is a package of types".to_owned()));
     };
-    let world = resolve.worlds.get(world).context("has no world")?;
+    let world = resolve.worlds.get(world).ok_or_else(|| faulty(&"it has no world"))?;
     Ok(world.imports.keys().map(|key| resolve.name_world_key(key)).collect())
 }
 

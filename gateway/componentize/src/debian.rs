@@ -8,19 +8,24 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::{env, fs};
 
-use anyhow::Result;
-
-use crate::step::{expect, output};
+use crate::Error;
+use crate::program::{expect, output};
 
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Whether packages can be installed.
-pub(crate) fn is_root() -> Result<bool> {
+///
+/// # Errors
+/// [`Error`] if that cannot be asked.
+pub fn is_root() -> Result<bool, Error> {
     Ok(output(Command::new("id").arg("-u"))? == "0")
 }
 
 /// Installs packages into the system.
-pub(crate) fn install(packages: &[&str]) -> Result<()> {
+///
+/// # Errors
+/// [`Error`] if `apt-get` fails.
+pub fn install(packages: &[&str]) -> Result<(), Error> {
     let _turn = TURN.lock();
     expect("apt-get update", apt().arg("update"))?;
     let mut install = apt();
@@ -29,20 +34,21 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
 }
 
 /// Without root: what an installation would bring, unpacked below `top`.
-pub(crate) fn unpack(packages: &[&str], top: &Path) -> Result<()> {
+pub(crate) fn unpack(packages: &[&str], top: &Path) -> Result<(), Error> {
     let plan = output(apt().args(["install", "-s", "--no-install-recommends"]).args(packages))?;
     let names = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next());
     let downloads = top.join("packages");
-    fs::create_dir_all(&downloads)?;
+    let faulty = |source| Error::Directory { path: downloads.clone(), source };
+    fs::create_dir_all(&downloads).map_err(faulty)?;
     let mut download = apt();
     download.current_dir(&downloads).arg("download").args(names);
     expect("apt-get download", &mut download)?;
-    for package in fs::read_dir(&downloads)? {
+    for package in fs::read_dir(&downloads).map_err(faulty)? {
         let mut unpack = Command::new("dpkg");
-        unpack.arg("-x").arg(package?.path()).arg(top);
+        unpack.arg("-x").arg(package.map_err(faulty)?.path()).arg(top);
         expect("dpkg -x", &mut unpack)?;
     }
-    Ok(fs::remove_dir_all(downloads)?)
+    fs::remove_dir_all(&downloads).map_err(faulty)
 }
 
 /// Where Debian puts the libraries of this machine.
