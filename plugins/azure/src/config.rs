@@ -71,14 +71,14 @@ impl Config {
         match (&self.vault, of_target) {
             (Some(_), false) => self.vault().map(|_| ()),
             (None, true) if of_backend => {
-                Err(faulty("`certificates` and `tell_deleted` are for a backend"))
+                Err(Error::unsound("`certificates` and `tell_deleted` are for a backend"))
             }
             (None, true) => {
                 self.tenant()?;
                 self.client_id()?;
                 self.scope().map(|_| ())
             }
-            (_, _) => Err(faulty(
+            (_, _) => Err(Error::unsound(
                 "either `tenant` and `client_id` (a target) or `vault` (a backend) is needed",
             )),
         }
@@ -92,12 +92,12 @@ impl Config {
                 && !matches!(*tenant, "common" | "organizations" | "consumers")
         };
         let tenant = self.tenant.as_deref().filter(own);
-        tenant.ok_or_else(|| faulty("`tenant` is not the id or domain of one tenant"))
+        tenant.ok_or_else(|| Error::unsound("`tenant` is not the id or domain of one tenant"))
     }
 
     pub(crate) fn client_id(&self) -> Result<&str, Error> {
         let id = self.client_id.as_deref().filter(|id| is_guid(id));
-        id.ok_or_else(|| faulty("`client_id` is not the id of an application"))
+        id.ok_or_else(|| Error::unsound("`client_id` is not the id of an application"))
     }
 
     /// One resource, with everything that was consented to.
@@ -112,9 +112,9 @@ impl Config {
             {
                 Ok(format!("{resource}/.default"))
             }
-            Some(_) => {
-                Err(faulty("`resource` is not a resource such as `https://vault.azure.net`"))
-            }
+            Some(_) => Err(Error::unsound(
+                "`resource` is not a resource such as `https://vault.azure.net`",
+            )),
         }
     }
 
@@ -126,7 +126,7 @@ impl Config {
         let name = host.strip_suffix(self.cloud.vaults()).and_then(|name| name.strip_suffix('.'));
         let sound = name.is_some_and(|name| (3..=24).contains(&name.len()) && is_label(name));
         sound.then_some(url).ok_or_else(|| {
-            faulty(format!(
+            Error::unsound(format!(
                 "`vault` is not the URL of a vault of this cloud, `https://<name>.{}`",
                 self.cloud.vaults()
             ))
@@ -145,8 +145,4 @@ fn is_guid(text: &str) -> bool {
     let hex = |group: &str| group.bytes().all(|b| b.is_ascii_hexdigit());
     let groups: Vec<&str> = text.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) && groups.into_iter().all(hex)
-}
-
-fn faulty(message: impl Into<String>) -> Error {
-    Error::invalid_config("config_unsound", message)
 }

@@ -38,9 +38,9 @@ impl Config {
         match (&self.provider, &self.project) {
             (Some(_), None) => self.sound_target(),
             (None, Some(_)) => self.sound_backend(),
-            (_, _) => {
-                Err(faulty("one of `provider` (a target) and `project` (a backend) is needed"))
-            }
+            (_, _) => Err(Error::unsound(
+                "one of `provider` (a target) and `project` (a backend) is needed",
+            )),
         }
     }
 
@@ -75,7 +75,7 @@ impl Config {
             ),
         ] {
             if !holds {
-                return Err(faulty(otherwise));
+                return Err(Error::unsound(otherwise));
             }
         }
         Ok(())
@@ -87,7 +87,7 @@ impl Config {
             || !self.delegates.is_empty()
             || self.id_token.is_some();
         if for_targets {
-            return Err(faulty(
+            return Err(Error::unsound(
                 "`scopes`, `service_account`, `delegates` and `id_token` are for a target",
             ));
         }
@@ -97,7 +97,7 @@ impl Config {
     /// The resource name of the provider.
     pub(crate) fn provider(&self) -> Result<&str, Error> {
         self.provider.as_deref().filter(|provider| is_provider(provider)).ok_or_else(|| {
-            faulty(
+            Error::unsound(
                 "`provider` is not `projects/<number>/locations/global/workloadIdentityPools/<pool>/\
                  providers/<provider>`",
             )
@@ -115,7 +115,8 @@ impl Config {
     /// The URL of the project's secrets.
     pub(crate) fn secrets(&self) -> Result<String, Error> {
         let project = self.project.as_deref().filter(|project| is_project(project));
-        let project = project.ok_or_else(|| faulty("`project` is not the id of a project"))?;
+        let project =
+            project.ok_or_else(|| Error::unsound("`project` is not the id of a project"))?;
         match self.location.as_deref() {
             None => {
                 Ok(format!("https://secretmanager.googleapis.com/v1/projects/{project}/secrets"))
@@ -124,7 +125,7 @@ impl Config {
                 "https://secretmanager.{region}.rep.googleapis.com/v1/projects/{project}/locations/\
                  {region}/secrets"
             )),
-            Some(_) => Err(faulty("`location` is not a region such as `europe-west3`")),
+            Some(_) => Err(Error::unsound("`location` is not a region such as `europe-west3`")),
         }
     }
 }
@@ -189,8 +190,4 @@ fn is_scope(text: &str) -> bool {
 
 fn is_audience(text: &str) -> bool {
     (1..=2048).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
-}
-
-fn faulty(message: &str) -> Error {
-    Error::invalid_config("config_unsound", message)
 }

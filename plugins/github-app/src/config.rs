@@ -67,7 +67,7 @@ impl Config {
             ),
         ] {
             if !holds {
-                return Err(faulty(otherwise));
+                return Err(Error::unsound(otherwise));
             }
         }
         Ok(())
@@ -81,7 +81,7 @@ impl Config {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:".contains(&b);
         let sound = !host.is_empty() && host.bytes().all(plain);
         sound.then_some(base).ok_or_else(|| {
-            faulty("`address` is not `https://api.github.com` or `https://<host>/api/v3`")
+            Error::unsound("`address` is not `https://api.github.com` or `https://<host>/api/v3`")
         })
     }
 }
@@ -93,8 +93,4 @@ fn is_repository(name: &str) -> bool {
 
 fn is_permission(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-}
-
-fn faulty(message: &str) -> Error {
-    Error::invalid_config("config_unsound", message)
 }

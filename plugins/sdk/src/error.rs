@@ -82,6 +82,12 @@ impl Error {
         Self::new(ErrorKind::NotFound, "destroyed", "the version was destroyed", true)
     }
 
+    /// The configuration parses and cannot be meant; the message names the key.
+    #[must_use]
+    pub fn unsound(message: impl Into<String>) -> Self {
+        Self::invalid_config("config_unsound", message)
+    }
+
     /// The backend's answer is not what its interface says.
     #[must_use]
     pub fn malformed_answer(message: impl Into<String>) -> Self {

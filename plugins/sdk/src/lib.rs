@@ -3,7 +3,8 @@
 //! A plugin is a type that implements [`Plugin`] and any of [`Secrets`], [`Exchange`],
 //! [`Credentials`] and [`Rotate`], and one line that exports it. What the host wants to know before
 //! it runs anything stands in `manifest.json` beside `Cargo.toml`; `cargo xtask plugins` puts the
-//! same file into the component.
+//! same file into the component, and so does `symbolon plugin build` in a project that
+//! `symbolon plugin new` has made.
 //!
 //! Every call runs in a fresh instance: nothing is kept from one call to the next, and what a call
 //! needs is in its [`Call`]. There are no files, no environment, no sockets; [`http`] reaches the
@@ -12,7 +13,9 @@
 //!
 //! What several backends need stands here once: [`oauth`] reads answers of token endpoints, [`time`]
 //! and [`encoding`] read what services write, [`Listing::page`] cuts pages, and with the feature
-//! `certificates` `Secret::tls` makes a certificate's fields of PEM.
+//! `certificates` `Secret::tls` makes a certificate's fields of PEM. [`http::base`] checks the address of
+//! a server in a configuration, and with the feature `schema` (for tests) the manifest's schema is
+//! derived from the type of the configuration.
 //!
 //! ```
 //! use symbolon_plugin::{Call, Error, Listing, Plugin, Secret, Secrets, Selector};
@@ -66,6 +69,8 @@ mod plugin;
 mod random;
 mod report;
 pub mod role;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod secret;
 pub mod sql;
 pub mod time;

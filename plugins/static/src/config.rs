@@ -10,7 +10,10 @@ use symbolon_plugin::{Error, Secret, Timestamp};
 /// Everything there is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Config {
+    /// A value by path: text, or an object with `text`, `base64` or `fields`; or a list of these, oldest
+    /// first, for versions.
     pub(crate) secrets: BTreeMap<String, Versions>,
 }
 
@@ -23,6 +26,7 @@ impl Config {
 /// The versions of one secret.
 #[derive(Deserialize)]
 #[serde(untagged)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Versions {
     One(Entry),
     Several(Vec<Entry>),
@@ -49,6 +53,7 @@ impl Versions {
 /// One value.
 #[derive(Deserialize)]
 #[serde(untagged)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Entry {
     Text(String),
     Detailed(Detailed),
@@ -57,12 +62,19 @@ pub(crate) enum Entry {
 /// One value, with what is known about it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Detailed {
+    /// The value, as text.
     text: Option<String>,
+    /// The value, in base64.
     base64: Option<String>,
+    /// The value, as named fields.
     fields: Option<BTreeMap<String, String>>,
+    /// What kind of text or bytes it is.
     content_type: Option<String>,
+    /// Its version.
     version: Option<String>,
+    /// When it ends: seconds since the Unix epoch.
     expires_at: Option<Timestamp>,
 }
 

@@ -22,6 +22,11 @@ fn bytes(secret: Secret) -> Vec<u8> {
 }
 
 #[test]
+fn the_manifest_has_the_schema_of_the_configuration() -> Result<(), String> {
+    symbolon_plugin::schema::hold::<Config>(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
 fn text_is_read_as_it_stands() {
     let secret = read(r#"{"secrets":{"a/b":"hello"}}"#, "a/b", None).expect("a secret");
     assert_eq!(secret.path, "a/b");

@@ -1,18 +1,29 @@
 //! The configuration: where the server is, and where in it.
 
 use serde::Deserialize;
-use symbolon_plugin::Error;
+use symbolon_plugin::{Error, http};
 
 /// A backend of this plugin.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Config {
+    /// Where the server is: `https://host` or `https://host:port`.
+    #[cfg_attr(test, schemars(extend("format" = "uri", "pattern" = "^https://[^/?#@]+/?$")))]
     pub(crate) address: String,
+    /// Where the KV version 2 engine is mounted.
     #[serde(default = "secret")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(crate) mount: String,
+    /// The namespace, where the server has them.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(crate) namespace: Option<String>,
+    /// Where the JWT auth method is mounted.
     #[serde(default = "jwt")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(crate) auth_mount: String,
+    /// The role of the auth method to log in as; the method's own default if none.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(crate) role: Option<String>,
 }
 
@@ -30,12 +41,12 @@ impl Config {
         self.base()?;
         for (key, mount) in [("mount", &self.mount), ("auth_mount", &self.auth_mount)] {
             if !is_path(mount) {
-                return Err(faulty(format!("`{key}` is not a path such as `team/kv`")));
+                return Err(Error::unsound(format!("`{key}` is not a path such as `team/kv`")));
             }
         }
         match &self.namespace {
             Some(namespace) if !is_path(namespace.trim_end_matches('/')) => {
-                Err(faulty("`namespace` is not a path such as `team/a`"))
+                Err(Error::unsound("`namespace` is not a path such as `team/a`"))
             }
             Some(_) | None => Ok(()),
         }
@@ -43,13 +54,7 @@ impl Config {
 
     /// The address, without a slash at its end.
     pub(crate) fn base(&self) -> Result<&str, Error> {
-        let base = self.address.strip_suffix('/').unwrap_or(&self.address);
-        let host = base.strip_prefix("https://").unwrap_or_default();
-        let sound = !host.is_empty()
-            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b));
-        sound
-            .then_some(base)
-            .ok_or_else(|| faulty("`address` is not an address such as `https://vault.example`"))
+        http::base("address", &self.address)
     }
 }
 
@@ -59,8 +64,4 @@ pub(crate) fn is_path(text: &str) -> bool {
         !matches!(segment, "" | "." | "..")
             && segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
     })
-}
-
-fn faulty(message: impl Into<String>) -> Error {
-    Error::invalid_config("config_unsound", message)
 }

@@ -22,6 +22,11 @@ fn config(json: &str) -> Config {
 }
 
 #[test]
+fn the_manifest_has_the_schema_of_the_configuration() -> Result<(), String> {
+    symbolon_plugin::schema::hold::<Config>(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
 fn a_secret_is_its_fields_with_version_and_birth() {
     let body = version(r#"{"user":"u","port":5432}"#, "", false);
     let secret = kv::secret(answer(200, &body), "prod/db", None).expect("a secret");

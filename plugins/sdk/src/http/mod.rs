@@ -23,7 +23,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use self::url::{encode, encode_path};
+pub use self::url::{base, encode, encode_path};
 use crate::Error;
 
 /// No backend's answer to one question is larger.

@@ -36,6 +36,20 @@ fn pieces(url: &str) -> Option<Pieces<'_>> {
     })
 }
 
+/// The address of a server in a configuration, `https://host` or `https://host:port`, without the slash
+/// that may be at its end. `key` is where it stands.
+///
+/// # Errors
+/// [`Error::unsound`] if it is anything else: what is appended to it could then mean another server.
+pub fn base<'a>(key: &str, address: &'a str) -> Result<&'a str, Error> {
+    let base = address.strip_suffix('/').unwrap_or(address);
+    let host = base.strip_prefix("https://").unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    let sound = !host.is_empty() && host.bytes().all(plain);
+    let fault = || format!("`{key}` is not an address such as `https://server.example:8443`");
+    sound.then_some(base).ok_or_else(|| Error::unsound(fault()))
+}
+
 /// Percent-encodes everything but letters, digits and `-._~`, for one segment of a path or one
 /// value of a query.
 #[must_use]
@@ -95,6 +109,20 @@ mod tests {
             "HTTPS://h/",
         ] {
             assert!(split(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_server_and_nothing_more() {
+        for (address, base_of_it) in [
+            ("https://h.example/", Some("https://h.example")),
+            ("https://[::1]:8200", Some("https://[::1]:8200")),
+            ("https://h/path", None),
+            ("https://u@h", None),
+            ("http://h", None),
+            ("https://", None),
+        ] {
+            assert_eq!(base("address", address).ok(), base_of_it, "{address}");
         }
     }
 
