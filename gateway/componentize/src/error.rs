@@ -46,6 +46,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// What cargo says of a project is not what it says elsewhere.
+    #[error("cargo's description of the project makes no sense")]
+    Metadata(#[source] serde_json::Error),
     /// The manifest is not one.
     #[error("the manifest is faulty")]
     Manifest(#[source] serde_json::Error),

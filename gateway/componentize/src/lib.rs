@@ -11,6 +11,7 @@ mod component;
 pub mod debian;
 mod error;
 pub mod program;
+pub mod project;
 
 pub use compiler::{Compiler, Search, TARGET};
 pub use component::{Component, encode, name};

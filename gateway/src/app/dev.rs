@@ -57,11 +57,16 @@ pub async fn dev(
     say: &mut (dyn FnMut(&str) + Send),
 ) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let kit = Kit::lay_out(&options)?;
-    let config = Config::load(&kit.config).map_err(StartError::Config)?;
-    let bound = tokio::select! {
-        bound = Box::pin(Bound::start(config, clock.clone(), Network::system()?)) => bound?,
-        () = signals.stop() => return Ok(()),
+    let plugins = options.plugins.clone().or_else(find_plugins).ok_or(StartError::NoPlugins)?;
+    let scene = Scene {
+        plugins,
+        unsigned: "static".to_owned(),
+        blocks: BACKEND.to_owned(),
+        policy: POLICY.to_owned(),
+    };
+    let kit = Kit::lay_out(&scene, options.listen)?;
+    let Some(bound) = Box::pin(kit.open(clock.clone(), &mut signals)).await? else {
+        return Ok(());
     };
     let address = bound.addresses().first().copied().unwrap_or(options.listen);
     let app = bound.app.clone();
@@ -90,6 +95,18 @@ pub async fn dev(
     result
 }
 
+/// What one development gateway has and another has not.
+pub(super) struct Scene {
+    /// Where its plugins are.
+    pub(super) plugins: PathBuf,
+    /// The one that loads without a signature.
+    pub(super) unsigned: String,
+    /// Backends and targets, as the configuration has them.
+    pub(super) blocks: String,
+    /// Its policy.
+    pub(super) policy: String,
+}
+
 /// The temporary directory with everything in it.
 pub(super) struct Kit {
     directory: TempDir,
@@ -98,22 +115,38 @@ pub(super) struct Kit {
 }
 
 impl Kit {
-    fn lay_out(options: &DevOptions) -> Result<Self, StartError> {
+    pub(super) fn lay_out(scene: &Scene, listen: SocketAddr) -> Result<Self, StartError> {
         let directory = tempfile::Builder::new()
             .prefix("symbolon-dev-")
             .permissions(PermissionsExt::from_mode(0o700))
             .tempdir();
         let directory =
             directory.map_err(|source| StartError::Write { path: std::env::temp_dir(), source })?;
-        let plugins = options.plugins.clone().or_else(find_plugins);
-        let plugins = plugins.ok_or(StartError::NoPlugins)?;
         let issuer = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
             .map_err(|_| StartError::Interrupted)?;
         let kit = Self { config: directory.path().join("symbolon.toml"), directory, issuer };
         kit.write_certificate()?;
-        kit.write("dev.cedar", POLICY)?;
-        kit.write("symbolon.toml", &kit.configuration(options.listen, &plugins)?)?;
+        kit.configure(scene, listen)?;
         Ok(kit)
+    }
+
+    /// Writes the configuration and the policy, at first or again.
+    pub(super) fn configure(&self, scene: &Scene, listen: SocketAddr) -> Result<(), StartError> {
+        self.write("dev.cedar", &scene.policy)?;
+        self.write("symbolon.toml", &self.configuration(scene, listen)?)
+    }
+
+    /// The gateway of this directory with its listeners bound; none if it is told to stop before.
+    pub(super) async fn open(
+        &self,
+        clock: Arc<dyn Clock>,
+        signals: &mut Signals,
+    ) -> Result<Option<Bound>, StartError> {
+        let config = Config::load(&self.config).map_err(StartError::Config)?;
+        tokio::select! {
+            bound = Box::pin(Bound::start(config, clock, Network::system()?)) => bound.map(Some),
+            () = signals.stop() => Ok(None),
+        }
     }
 
     /// The directory.
@@ -137,17 +170,19 @@ impl Kit {
             .map_err(|source| StartError::Write { path, source })
     }
 
-    fn configuration(&self, listen: SocketAddr, plugins: &Path) -> Result<String, StartError> {
-        let plugins = plugins
+    fn configuration(&self, scene: &Scene, listen: SocketAddr) -> Result<String, StartError> {
+        let plugins = scene
+            .plugins
             .canonicalize()
-            .map_err(|source| StartError::Write { path: plugins.to_owned(), source })?;
+            .map_err(|source| StartError::Write { path: scene.plugins.clone(), source })?;
         let text = CONFIGURATION
             .replace("{listen}", &listen.to_string())
             .replace("{origin}", ORIGIN)
             .replace("{issuer}", ISSUER)
             .replace("{keys}", &self.key_set()?)
-            .replace("{plugins}", &plugins.display().to_string());
-        Ok(text)
+            .replace("{plugins}", &plugins.display().to_string())
+            .replace("{unsigned}", &scene.unsigned);
+        Ok(text + &scene.blocks)
     }
 
     /// The issuer's public key, as the inline table that the configuration takes.
@@ -248,7 +283,7 @@ log_format = "text"
 
 [plugins]
 directory = "{plugins}"
-unsigned = ["static"]
+unsigned = ["{unsigned}"]
 
 [policies]
 files = ["dev.cedar"]
@@ -260,7 +295,9 @@ keys = { inline = {keys} }
 
 [issuers.dev.attributes]
 team = { claim = "/team", type = "string" }
+"#;
 
+const BACKEND: &str = r#"
 [backends.demo]
 plugin = "static"
 

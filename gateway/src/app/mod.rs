@@ -27,6 +27,7 @@ mod swap;
 pub mod targets;
 mod warden;
 mod watch;
+pub mod workbench;
 pub mod world;
 
 use std::collections::BTreeMap;

@@ -105,7 +105,7 @@ impl App {
     }
 
     /// The degraded backends, each with its reason.
-    fn degraded(&self) -> Vec<Value> {
+    pub(super) fn degraded(&self) -> Vec<Value> {
         let entries = self.line.world.load().dispatcher.catalog().entries();
         let degraded = entries.iter().filter_map(|(name, entry)| match entry {
             Entry::Degraded { reason } => Some(json!({ "backend": name, "reason": reason })),

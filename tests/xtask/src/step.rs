@@ -75,7 +75,7 @@ impl Cargo {
     }
 
     /// A build by this compiler, of what is checked in and locked.
-    pub(crate) fn to_wasm(mut self, compiler: &Compiler) -> Result<Self> {
+    pub(crate) fn compiled_by(mut self, compiler: &Compiler) -> Result<Self> {
         compiler.build(&mut self.0)?;
         Ok(self.args(["--locked"]))
     }

@@ -1,14 +1,17 @@
 //! `symbolon plugin`: what is loaded, what a component would be, and which one serves.
 
 mod activate;
+mod build;
 mod grants;
 mod inspect;
 mod install;
 mod keygen;
 mod ls;
+mod new;
 mod release;
 mod remove;
 mod rollback;
+mod run;
 mod sign;
 mod verify;
 
@@ -70,6 +73,30 @@ pub(super) enum Command {
   symbolon plugin grants vault --config symbolon.toml --backend kv
   symbolon plugin grants new/vault.wasm --against old/vault.wasm --config symbolon.toml")]
     Grants(grants::GrantsArgs),
+    /// Make a project of a plugin, in Rust, that builds, tests and loads as it is
+    ///
+    /// The SDK comes along, in the version of this program.
+    #[command(after_help = "Examples:
+  symbolon plugin new acme-store
+  symbolon plugin new acme-sts --interface exchange
+  symbolon plugin new acme-db --interface credentials --dir ~/src/acme-db")]
+    New(new::NewArgs),
+    /// Compile a project of a plugin to a component
+    ///
+    /// With the toolchain's own WebAssembly target, which rustup is asked for, or with Debian's
+    /// rustc-web if that is installed.
+    #[command(after_help = "Examples:
+  symbolon plugin build
+  symbolon plugin build acme-store --out acme-store.wasm")]
+    Build(build::BuildArgs),
+    /// Run a gateway on this machine with a plugin that is being written
+    ///
+    /// As `symbolon dev`, with this plugin alone. What it is configured with is in the project's
+    /// dev.toml. When a file of the project changes, it is built and loaded again.
+    #[command(after_help = "Examples:
+  symbolon plugin run
+  symbolon plugin run acme-store --listen 127.0.0.1:9443")]
+    Run(run::RunArgs),
     /// Make a key with which components are signed
     ///
     /// The private key is written (PKCS#8 in PEM, mode 0600), the public key is shown.
@@ -109,6 +136,9 @@ pub(super) async fn run(command: Command, form: Form) -> Result<(), Failure> {
         Command::Remove(args) => remove::run(&args, form).await,
         Command::Release(args) => release::run(&args, form).await,
         Command::Grants(args) => grants::run(&args, form),
+        Command::New(args) => new::run(&args, form),
+        Command::Run(args) => Box::pin(run::run(args)).await,
+        Command::Build(args) => build::run(&args, form),
         Command::Keygen { out, algorithm } => keygen::run(&out, algorithm, form),
         Command::Sign(args) => sign::run(&args, form),
         Command::Verify { file, config } => verify::run(&file, &config, form),
