@@ -25,7 +25,8 @@ use crate::attacks::wire::admin;
 
 const CONNECTIONS: usize = 64;
 const PERIOD: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than a probation, at whose end the last of what was swapped out goes.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 const BLOCKS: &str = r#"
 [limits]
