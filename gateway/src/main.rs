@@ -7,6 +7,9 @@ use symbolon::cli::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(done) = cli.compile() {
+        return done;
+    }
     match prepare().and_then(|()| runtime()) {
         Ok(runtime) => runtime.block_on(cli.run()),
         Err(error) => {

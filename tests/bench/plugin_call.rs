@@ -12,7 +12,9 @@ use symbolon_core::clock::{Clock, Timestamp};
 use symbolon_core::id::{BackendName, PluginName, RequestId};
 use symbolon_core::path::SecretPath;
 use symbolon_host::engine::EngineSettings;
-use symbolon_host::{BackendSpec, CallContext, Generation, Host, Limits, NoEgress, Package, Trust};
+use symbolon_host::{
+    BackendSpec, CallContext, Compiler, Generation, Host, Limits, NoEgress, Package, Trust,
+};
 use symbolon_tests::harness::plugins;
 use tokio::runtime;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
@@ -80,7 +82,7 @@ async fn measure() -> (f64, f64) {
 async fn backend(component: Vec<u8>, config: serde_json::Value) -> Generation {
     let settings = EngineSettings::default();
     let most = symbolon_host::admit::MAX_COMPONENT_BYTES;
-    let host = Host::start(&settings, None, most).expect("a host");
+    let host = Host::start(&settings, Compiler::Here, None, most).expect("a host");
     let trust = Trust::default().with_unsigned([PluginName::parse("static").expect("a name")]);
     let package = Package { component, signatures: None };
     let admitted = host.admit(package, &trust).await.expect("a component");

@@ -17,7 +17,8 @@ use symbolon_host::egress::{Network, SystemResolver, Trust};
 use symbolon_host::engine::EngineSettings;
 use symbolon_host::sql::{LoginSource, Pool, PoolLimits, ServerSettings, Transport};
 use symbolon_host::{
-    BackendSpec, CallContext, Generation, Host, Limits, NoEgress, Package, Trust as PluginTrust,
+    BackendSpec, CallContext, Compiler, Generation, Host, Limits, NoEgress, Package,
+    Trust as PluginTrust,
 };
 use symbolon_tests::harness::plugins;
 use tempfile::TempDir;
@@ -139,7 +140,7 @@ impl Scene {
 /// The component `plugin` with this database.
 async fn generation(name: BackendName, plugin: &str, pool: Pool) -> Generation {
     let most = symbolon_host::admit::MAX_COMPONENT_BYTES;
-    let host = Host::start(&EngineSettings::default(), None, most).unwrap();
+    let host = Host::start(&EngineSettings::default(), Compiler::Here, None, most).unwrap();
     let package = Package::read(&plugins().join(format!("{plugin}.wasm")), most).unwrap();
     let trust = PluginTrust::default().with_unsigned([PluginName::parse(plugin).unwrap()]);
     let admitted = host.admit(package, &trust).await.unwrap();

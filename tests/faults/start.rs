@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use symbolon::app::{Bound, chain};
+use symbolon::app::{Bound, Surroundings, chain};
 use symbolon::config::Config;
 use symbolon::time::SystemClock;
 use symbolon_host::egress::Network;
-use symbolon_tests::harness::{Gateway, Issuer, Setup, lay_out, private};
+use symbolon_tests::harness::{Gateway, Issuer, Setup, binary, lay_out, private};
 use tempfile::TempDir;
 
 /// Tries to start what `file` configures and answers why that fails.
@@ -17,7 +17,9 @@ async fn refusal(file: &Path) -> String {
         Err(faults) => return faults.to_string(),
     };
     let network = Network::system().unwrap();
-    match Box::pin(Bound::start(config, Arc::new(SystemClock::start()), network)).await {
+    let clock = Arc::new(SystemClock::start());
+    let surroundings = Surroundings { clock, network, compiler: binary() };
+    match Box::pin(Bound::start(config, surroundings)).await {
         Ok(_) => panic!("it started"),
         Err(error) => chain(&error),
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use serde_json::Value;
-use symbolon::app::{App, Bound};
+use symbolon::app::{App, Bound, Surroundings};
 use symbolon::config::Config;
 use symbolon::time::SystemClock;
 use symbolon_core::clock::Clock;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Issuer;
+use super::{Issuer, binary};
 
 /// The gateway's name for itself in every test: the audience of its tokens.
 pub const ORIGIN: &str = "https://gw.example.test";
@@ -109,7 +109,8 @@ impl Gateway {
         let file = lay_out(directory.path(), &issuer, &setup);
         let config = Config::load(&file).unwrap_or_else(|faults| panic!("{faults}"));
         let network = setup.network.unwrap_or_else(|| Network::system().expect("roots"));
-        let bound = Box::pin(Bound::start(config, clock.clone(), network)).await;
+        let surroundings = Surroundings { clock: clock.clone(), network, compiler: binary() };
+        let bound = Box::pin(Bound::start(config, surroundings)).await;
         let bound = bound.unwrap_or_else(|error| panic!("{}", symbolon::app::chain(&error)));
         let address = *bound.addresses().first().expect("a listener");
         let discovery = bound.discovery_addresses().first().copied();

@@ -15,4 +15,5 @@ pub use gateway::{
     Answer, Gateway, ORIGIN, Setup, certificate_client, client, lay_out, plugins, private,
 };
 pub use issuer::Issuer;
+pub use process::binary;
 pub use upstream::{Asked, Upstream};

@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(20);
 
 /// The binary that `cargo xtask test` names, or the one beside the tests.
+#[must_use]
 pub fn binary() -> PathBuf {
     let beside = || {
         let tests = std::env::current_exe().unwrap();

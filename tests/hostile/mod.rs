@@ -5,6 +5,7 @@
 
 mod bindings;
 mod calls;
+mod compile;
 pub(crate) mod egress;
 mod reads;
 mod scene;

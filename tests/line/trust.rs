@@ -127,6 +127,9 @@ async fn a_component_runs_while_the_keys_that_signed_it_count_and_no_longer() {
     bytes[last] ^= 1;
     std::fs::write(scene.component(), bytes).unwrap();
     reload(&gateway, &scene, &one).await;
+    assert!(reads(&gateway).await, "what was admitted, by the same trust, goes on");
+    gateway.stop().await;
+    let gateway = Gateway::start(scene.setup(&one)).await;
     assert!(!reads(&gateway).await, "changed after it was signed");
     let entries = gateway.app.line.world.load().dispatcher.catalog().entries();
     let shown = format!("{entries:?}");

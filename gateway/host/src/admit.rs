@@ -23,7 +23,8 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::bindings::{self, guest::describe::Descriptor};
 use crate::call::{self, CallContext, Exports};
-use crate::compiled::{self, CompiledCache};
+use crate::compiled::{Code, CompiledCache};
+use crate::compiler::{CompileError, Compiler};
 use crate::engine::{EngineError, EngineSettings, Runtime};
 use crate::fault::CallError;
 use crate::limits::Limits;
@@ -52,6 +53,7 @@ pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
 pub struct Host {
     runtime: Arc<Runtime>,
     linker: Linker<State>,
+    compiler: Compiler,
     cache: Option<Arc<CompiledCache>>,
     max_bytes: usize,
     smoke: Arc<Shared>,
@@ -64,6 +66,7 @@ impl Host {
     /// [`HostError`] if no engine can be made on this machine.
     pub fn start(
         settings: &EngineSettings,
+        compiler: Compiler,
         cache: Option<CompiledCache>,
         max_component_bytes: usize,
     ) -> Result<Self, HostError> {
@@ -85,7 +88,7 @@ impl Host {
             clock: None,
         });
         let cache = cache.map(Arc::new);
-        Ok(Self { runtime, linker, cache, max_bytes: max_component_bytes, smoke })
+        Ok(Self { runtime, linker, compiler, cache, max_bytes: max_component_bytes, smoke })
     }
 
     /// The engine.
@@ -111,8 +114,7 @@ impl Host {
     }
 
     /// The other steps: compile, link, smoke call. Compiling takes from tens of milliseconds (Rust)
-    /// to tens of seconds (Python), on a thread for blocking work. If the caller goes away,
-    /// compilation ends in the background and its result stays in the cache.
+    /// to tens of seconds (Python). If the caller goes away, it is given up.
     ///
     /// # Errors
     /// [`AdmitError`] names the step, the reason and the fix.
@@ -129,16 +131,30 @@ impl Host {
         Ok(Admitted { loaded, endorsement })
     }
 
+    /// The component, from the cache or compiled.
     async fn compile(&self, digest: Digest, bytes: Vec<u8>) -> Result<Component, AdmitError> {
         let (engine, cache) = (self.runtime.engine().clone(), self.cache.clone());
-        let compiled = tokio::task::spawn_blocking(move || {
-            compiled::component(&engine, &digest, &bytes, cache.as_deref())
-        });
-        match compiled.await {
-            Ok(Ok(component)) => Ok(component),
-            Ok(Err(error)) => Err(AdmitError::Compile(plain(&error))),
-            Err(_) => Err(AdmitError::Compile("the compiler was stopped".to_owned())),
+        let cached = move || cache.and_then(|cache| cache.component(&engine, &digest));
+        if let Some(component) = blocking(cached).await? {
+            return Ok(component);
         }
+        let code = match &self.compiler {
+            Compiler::Process(process) => process.compile(&self.runtime, &bytes).await?,
+            Compiler::Here => {
+                let engine = self.runtime.engine().clone();
+                let made = blocking(move || Code::made_here(&engine, &bytes)).await?;
+                made.map_err(|error| AdmitError::Compile(plain(&error)))?
+            }
+        };
+        let (engine, cache) = (self.runtime.engine().clone(), self.cache.clone());
+        let loaded = blocking(move || {
+            let component = code.load(&engine)?;
+            if let Some(cache) = cache {
+                cache.keep(&engine, &digest, &code);
+            }
+            Ok(component)
+        });
+        loaded.await?.map_err(|error: wasmtime::Error| AdmitError::Compile(plain(&error)))
     }
 
     /// Instantiates once, holds the types of every exported interface against the contract, and
@@ -186,6 +202,23 @@ impl Host {
             instance.get_typed_func::<(), (Descriptor,)>(&mut *store, &describe).map_err(smoke)?;
         let (said,) = function.call_async(&mut *store, ()).await.map_err(smoke)?;
         Ok(said)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AdmitError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| AdmitError::Compiler("the gateway is being stopped".to_owned()))
+}
+
+impl From<CompileError> for AdmitError {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Refused(reason) => Self::Compile(reason),
+            CompileError::Limit(limit) => Self::CompileLimit(limit),
+            CompileError::Broken(reason) => Self::Compiler(reason),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Compiled components, kept between starts. The one module with `unsafe` code.
+//! Compiled components, kept between starts, and the `unsafe` code that loads them.
 //!
 //! Loading machine code means running whatever is in the file, so what is loaded was written by
 //! this gateway: every file carries an HMAC-SHA256 under a key that never leaves the seal, over the
@@ -6,19 +6,17 @@
 //! memory, and exactly those bytes are verified and then loaded; what happens to the file after
 //! that does not matter. Compiled code is never taken from anywhere else, a registry least of all.
 //!
-//! INVARIANT: [`load`] is called with bytes that [`CompiledCache`] verified in this process, or
-//! that the engine itself has just made.
-//!
-//! Compilation runs on a thread for blocking work. It can be made to take long by whoever writes
-//! the component; the size cap at admission bounds that, a limited child process is to come.
+//! INVARIANT: a [`Code`] is what [`CompiledCache`] verified in this process, or what a compiler of
+//! this build has just made ([`crate::compiler`]). Only that is loaded.
 
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::{digest, hmac};
+use rustix::fs::OFlags;
 use symbolon_core::secret::Secret;
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -35,7 +33,7 @@ pub enum CacheError {
     #[error("the directory of compiled plugins is not usable")]
     Io(#[from] std::io::Error),
     /// Others may enter the directory.
-    #[error("{0} is open to others: `chmod 700` it, or remove it")]
+    #[error("{0} is a link, or belongs to or is open to others: `chmod 700` it, or remove it")]
     Open(PathBuf),
     /// The key is not 32 bytes.
     #[error("the key of the compiled-code cache is not 32 bytes")]
@@ -59,7 +57,9 @@ impl CompiledCache {
             return Err(CacheError::Key);
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        if fs::symlink_metadata(directory)?.permissions().mode() & 0o077 != 0 {
+        let known = fs::symlink_metadata(directory)?;
+        let is_ours = known.is_dir() && known.uid() == rustix::process::geteuid().as_raw();
+        if !is_ours || known.mode() & 0o077 != 0 {
             return Err(CacheError::Open(directory.to_owned()));
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
@@ -67,7 +67,7 @@ impl CompiledCache {
     }
 
     fn file(&self, component: &Digest, engine: &EngineHash) -> PathBuf {
-        let engine: String = hex::encode(engine.0.as_ref()).chars().take(16).collect();
+        let engine: String = hex::encode(engine.0).chars().take(16).collect();
         self.directory.join(format!("{}-{engine}.cwasm", component.hex()))
     }
 
@@ -75,7 +75,7 @@ impl CompiledCache {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(b"symbolon compiled component 1\0");
         context.update(component.as_bytes());
-        context.update(engine.0.as_ref());
+        context.update(&engine.0);
         context.update(code);
         context.sign()
     }
@@ -84,7 +84,9 @@ impl CompiledCache {
     fn read(&self, component: &Digest, engine: &EngineHash) -> Option<Vec<u8>> {
         let path = self.file(component, engine);
         let mut bytes = Vec::new();
-        fs::File::open(&path).ok()?.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
+        let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).ok()?;
+        let file = fs::OpenOptions::new().read(true).custom_flags(no_link).open(&path).ok()?;
+        file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
         let (tag, code) = bytes.split_at_checked(TAG_BYTES)?;
         let expected = self.tag(component, engine, code);
         if aws_lc_rs::constant_time::verify_slices_are_equal(tag, expected.as_ref()).is_err() {
@@ -109,10 +111,11 @@ impl CompiledCache {
 
 /// What must be equal for compiled code to fit an engine: wasmtime's version, its settings, the
 /// target and the features of the processor.
-struct EngineHash(digest::Digest);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EngineHash([u8; 32]);
 
 impl EngineHash {
-    fn of(engine: &Engine) -> Self {
+    pub(crate) fn of(engine: &Engine) -> Self {
         struct Feed(digest::Context);
         impl Hasher for Feed {
             fn write(&mut self, bytes: &[u8]) {
@@ -124,104 +127,194 @@ impl EngineHash {
         }
         let mut feed = Feed(digest::Context::new(&digest::SHA256));
         engine.precompile_compatibility_hash().hash(&mut feed);
-        Self(feed.0.finish())
+        let hash = feed.0.finish();
+        let mut bytes = [0; 32];
+        for (to, from) in bytes.iter_mut().zip(hash.as_ref()) {
+            *to = *from;
+        }
+        Self(bytes)
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 }
 
-/// The component, from the cache or compiled. Blocks, for seconds if it compiles.
-pub(crate) fn component(
-    engine: &Engine,
-    digest: &Digest,
-    bytes: &[u8],
-    cache: Option<&CompiledCache>,
-) -> wasmtime::Result<Component> {
-    let Some(cache) = cache else { return Component::from_binary(engine, bytes) };
-    let hash = EngineHash::of(engine);
-    if let Some(code) = cache.read(digest, &hash) {
-        return load(engine, &code);
+/// Compiled code that may be loaded.
+pub(crate) struct Code(Vec<u8>);
+
+impl Code {
+    /// What a compiler of this build has just made for this engine.
+    pub(crate) const fn of_compiler(bytes: Vec<u8>) -> Self {
+        Self(bytes)
     }
-    let code = engine.precompile_component(bytes)?;
-    if let Err(error) = cache.write(digest, &hash, &code) {
-        tracing::warn!(%error, "a compiled plugin could not be kept; it is compiled at each start");
+
+    /// Compiles in this process. Blocks, without any limit.
+    pub(crate) fn made_here(engine: &Engine, component: &[u8]) -> wasmtime::Result<Self> {
+        engine.precompile_component(component).map(Self)
     }
-    load(engine, &code)
+
+    /// The component. Blocks for a moment.
+    #[expect(unsafe_code, reason = "loading compiled code cannot be safe; see the invariant")]
+    pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
+        // SAFETY: the bytes are unmodified output of `precompile_component` of this wasmtime, by
+        // the invariant of the module.
+        unsafe { Component::deserialize(engine, &self.0) }
+    }
 }
 
-#[expect(unsafe_code, reason = "loading compiled code cannot be safe; see the module's invariant")]
-fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` is unmodified output of `precompile_component` of this wasmtime: either it was
-    // made two lines before the call, or its MAC under a key of ours has just been verified.
-    unsafe { Component::deserialize(engine, code) }
+impl CompiledCache {
+    /// The component with this digest, if its code is there and ours. Blocks.
+    pub(crate) fn component(&self, engine: &Engine, component: &Digest) -> Option<Component> {
+        let code = Code(self.read(component, &EngineHash::of(engine))?);
+        match code.load(engine) {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::warn!(%error, "a compiled plugin does not load, compiling anew");
+                None
+            }
+        }
+    }
+
+    /// Keeps the code of the component with this digest. Blocks.
+    pub(crate) fn keep(&self, engine: &Engine, component: &Digest, code: &Code) {
+        if let Err(error) = self.write(component, &EngineHash::of(engine), &code.0) {
+            tracing::warn!(%error, "a compiled plugin could not be kept; it is compiled at each start");
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
     use super::*;
 
-    const EMPTY: &str = "(component)";
-
-    fn scene() -> (tempfile::TempDir, CompiledCache, Engine, Vec<u8>) {
-        let home = tempfile::tempdir().unwrap();
-        let key = Secret::new(vec![7; 32]);
-        let cache = CompiledCache::open(&home.path().join("cache"), &key).unwrap();
-        (home, cache, Engine::default(), wat::parse_str(EMPTY).unwrap())
+    struct Scene {
+        home: tempfile::TempDir,
+        cache: CompiledCache,
+        engine: Engine,
+        digest: Digest,
+        hash: EngineHash,
     }
 
-    fn only_file(cache: &CompiledCache) -> PathBuf {
-        let mut files = fs::read_dir(&cache.directory).unwrap();
-        let file = files.next().unwrap().unwrap().path();
-        assert!(files.next().is_none());
-        file
+    impl Scene {
+        /// A cache with the code of one component.
+        fn new() -> Self {
+            let home = tempfile::tempdir().unwrap();
+            let cache = CompiledCache::open(&home.path().join("cache"), &key(7)).unwrap();
+            let (engine, bytes) = (Engine::default(), wat::parse_str("(component)").unwrap());
+            let (digest, hash) = (Digest::of(&bytes), EngineHash::of(&engine));
+            let code = Code::made_here(&engine, &bytes).unwrap();
+            cache.keep(&engine, &digest, &code);
+            Self { home, cache, engine, digest, hash }
+        }
+
+        fn file(&self) -> PathBuf {
+            self.cache.file(&self.digest, &self.hash)
+        }
+
+        fn is_loaded(&self) -> bool {
+            self.cache.component(&self.engine, &self.digest).is_some()
+        }
+    }
+
+    fn key(byte: u8) -> Secret {
+        Secret::new(vec![byte; 32])
     }
 
     #[test]
     fn what_was_compiled_is_loaded_again() {
-        let (_home, cache, engine, bytes) = scene();
-        let digest = Digest::of(&bytes);
-        component(&engine, &digest, &bytes, Some(&cache)).unwrap();
-        assert!(cache.read(&digest, &EngineHash::of(&engine)).is_some());
-        // Bytes that do not compile: so the second one can only come from the cache.
-        component(&engine, &digest, b"", Some(&cache)).unwrap();
+        let scene = Scene::new();
+        assert!(scene.is_loaded());
+        assert_eq!(fs::read_dir(&scene.cache.directory).unwrap().count(), 1);
+        assert_eq!(fs::metadata(scene.file()).unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]
     fn a_changed_file_or_another_key_is_not_loaded() {
-        let (home, cache, engine, bytes) = scene();
-        let digest = Digest::of(&bytes);
-        component(&engine, &digest, &bytes, Some(&cache)).unwrap();
-        let hash = EngineHash::of(&engine);
-
-        let other = Secret::new(vec![8; 32]);
-        let stranger = CompiledCache::open(&home.path().join("cache"), &other).unwrap();
-        assert!(stranger.read(&digest, &hash).is_none());
-
-        let path = only_file(&cache);
-        let good = fs::read(&path).unwrap();
-        for at in [0, 31, 32, good.len() - 1] {
+        let scene = Scene::new();
+        let stranger = CompiledCache::open(&scene.home.path().join("cache"), &key(8)).unwrap();
+        assert!(stranger.component(&scene.engine, &scene.digest).is_none());
+        let good = fs::read(scene.file()).unwrap();
+        for at in [0, 31, 32, good.len() / 2, good.len() - 1] {
             let mut bad = good.clone();
             bad[at] ^= 1;
-            fs::write(&path, &bad).unwrap();
-            assert!(cache.read(&digest, &hash).is_none(), "byte {at}");
+            fs::write(scene.file(), &bad).unwrap();
+            assert!(!scene.is_loaded(), "byte {at}");
         }
-        fs::write(&path, &good[..20]).unwrap();
-        assert!(cache.read(&digest, &hash).is_none());
+        for length in [0, 20, TAG_BYTES, good.len() - 1] {
+            fs::write(scene.file(), &good[..length]).unwrap();
+            assert!(!scene.is_loaded(), "cut to {length}");
+        }
+        fs::write(scene.file(), [good.as_slice(), b"more"].concat()).unwrap();
+        assert!(!scene.is_loaded(), "longer");
+        fs::write(scene.file(), &good).unwrap();
+        assert!(scene.is_loaded(), "as it was");
     }
 
     #[test]
     fn code_of_one_component_is_not_taken_for_another() {
-        let (_home, cache, engine, bytes) = scene();
-        let (digest, other) = (Digest::of(&bytes), Digest::of(b"other"));
-        component(&engine, &digest, &bytes, Some(&cache)).unwrap();
-        let hash = EngineHash::of(&engine);
-        fs::rename(only_file(&cache), cache.file(&other, &hash)).unwrap();
-        assert!(cache.read(&other, &hash).is_none());
+        let scene = Scene::new();
+        let bytes = wat::parse_str("(component (core module))").unwrap();
+        let other = Digest::of(&bytes);
+        scene.cache.keep(&scene.engine, &other, &Code::made_here(&scene.engine, &bytes).unwrap());
+        assert!(scene.cache.component(&scene.engine, &other).is_some());
+        // Two good files, swapped.
+        let (one, two, aside) =
+            (scene.file(), scene.cache.file(&other, &scene.hash), scene.home.path().join("aside"));
+        fs::rename(&one, &aside).unwrap();
+        fs::rename(&two, &one).unwrap();
+        fs::rename(&aside, &two).unwrap();
+        assert!(!scene.is_loaded());
+        assert!(scene.cache.component(&scene.engine, &other).is_none());
     }
 
     #[test]
-    fn a_directory_open_to_others_is_refused() {
+    fn code_of_another_engine_is_not_taken() {
+        let scene = Scene::new();
+        let mut config = wasmtime::Config::new();
+        config.epoch_interruption(true);
+        let other = Engine::new(&config).unwrap();
+        assert!(scene.cache.component(&other, &scene.digest).is_none());
+        fs::rename(scene.file(), scene.cache.file(&scene.digest, &EngineHash::of(&other))).unwrap();
+        assert!(scene.cache.component(&other, &scene.digest).is_none(), "under its name");
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let scene = Scene::new();
+        let elsewhere = scene.home.path().join("elsewhere");
+        fs::rename(scene.file(), &elsewhere).unwrap();
+        symlink(&elsewhere, scene.file()).unwrap();
+        assert!(!scene.is_loaded());
+        // A write replaces the link and not what it leads to.
+        let before = fs::read(&elsewhere).unwrap();
+        let code = Code::made_here(&scene.engine, &wat::parse_str("(component)").unwrap()).unwrap();
+        scene.cache.keep(&scene.engine, &scene.digest, &code);
+        assert!(scene.is_loaded());
+        assert_eq!(fs::read(&elsewhere).unwrap(), before);
+        assert!(!fs::symlink_metadata(scene.file()).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_directory_that_is_a_link_or_open_to_others_is_refused() {
         let home = tempfile::tempdir().unwrap();
-        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let refused = CompiledCache::open(home.path(), &Secret::new(vec![7; 32]));
-        assert!(matches!(refused, Err(CacheError::Open(_))));
+        let private = home.path().join("private");
+        CompiledCache::open(&private, &key(7)).unwrap();
+        let link = home.path().join("link");
+        symlink(&private, &link).unwrap();
+        assert!(matches!(CompiledCache::open(&link, &key(7)), Err(CacheError::Open(_))));
+        for mode in [0o750, 0o701, 0o777] {
+            fs::set_permissions(&private, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = CompiledCache::open(&private, &key(7));
+            assert!(matches!(refused, Err(CacheError::Open(_))), "{mode:o}");
+        }
+        let short = CompiledCache::open(&home.path().join("other"), &Secret::new(vec![7; 31]));
+        assert!(matches!(short, Err(CacheError::Key)));
     }
 }

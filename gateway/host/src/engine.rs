@@ -63,6 +63,20 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// Its name, on the command line of a compiling child.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::WideReservation => "wide-reservation",
+            Self::NarrowReservation => "narrow-reservation",
+            Self::SmallPool => "small-pool",
+            Self::OnDemand => "on-demand",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::BEST_FIRST.into_iter().find(|shape| shape.as_str() == text)
+    }
+
     const BEST_FIRST: [Self; 4] =
         [Self::WideReservation, Self::NarrowReservation, Self::SmallPool, Self::OnDemand];
 }
@@ -147,7 +161,16 @@ impl Runtime {
     }
 }
 
-fn configure(shape: Shape, settings: &EngineSettings) -> Config {
+/// An engine whose code fits a [`Runtime`] of that shape and these settings, and which reserves no
+/// address space: it runs nothing.
+pub(crate) fn for_compiling(shape: Shape, settings: &EngineSettings) -> Result<Engine, String> {
+    let mut config = tuned(shape, settings);
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config).map_err(|error| format!("{error:#}"))
+}
+
+/// Everything that compiled code depends on.
+fn tuned(shape: Shape, settings: &EngineSettings) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -166,6 +189,11 @@ fn configure(shape: Shape, settings: &EngineSettings) -> Config {
         config.memory_guard_size(64 * 1024);
         config.memory_reservation_for_growth(0);
     }
+    config
+}
+
+fn configure(shape: Shape, settings: &EngineSettings) -> Config {
+    let mut config = tuned(shape, settings);
     config.allocation_strategy(match shape {
         Shape::WideReservation | Shape::NarrowReservation => pool(settings.instances, settings),
         Shape::SmallPool => pool(settings.instances.div_ceil(8), settings),
@@ -250,6 +278,22 @@ mod tests {
             let runtime = Runtime::start_as(shape, &settings);
             assert!(runtime.is_ok_and(|r| r.is_ticking()), "{shape:?}");
         }
+    }
+
+    #[test]
+    fn code_is_compiled_for_the_engine_that_runs_it() {
+        use crate::compiled::EngineHash;
+        let settings = EngineSettings { instances: 16, ..EngineSettings::default() };
+        let other = EngineSettings { memory_bytes: 32 * MIB, ..settings.clone() };
+        for shape in Shape::BEST_FIRST {
+            let runs = Runtime::start_as(shape, &settings).unwrap();
+            let compiles = for_compiling(shape, &settings).unwrap();
+            assert_eq!(EngineHash::of(runs.engine()), EngineHash::of(&compiles), "{shape:?}");
+            assert_eq!(Shape::parse(shape.as_str()), Some(shape));
+        }
+        let narrow =
+            |settings| EngineHash::of(&for_compiling(Shape::NarrowReservation, settings).unwrap());
+        assert_ne!(narrow(&settings), narrow(&other), "settings are part of it");
     }
 
     #[test]

@@ -175,7 +175,7 @@ pub(crate) struct Scene {
 
 pub(crate) fn host() -> Host {
     let settings = crate::engine::EngineSettings { instances: 32, ..Default::default() };
-    Host::start(&settings, None, crate::admit::MAX_COMPONENT_BYTES).unwrap()
+    Host::start(&settings, crate::Compiler::Here, None, crate::admit::MAX_COMPONENT_BYTES).unwrap()
 }
 
 /// Trust that lets the guest be unsigned, as an operator has to say.

@@ -18,12 +18,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use symbolon_core::clock::{Clock, Timestamp};
 use symbolon_core::secret::Secret;
-use symbolon_host::egress::Network;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::serving::Bound;
-use super::{Signals, StartError, demo};
+use super::{Signals, StartError, Surroundings, demo};
 use crate::config::{self, Config};
 use crate::time::SystemClock;
 
@@ -143,8 +142,9 @@ impl Kit {
         signals: &mut Signals,
     ) -> Result<Option<Bound>, StartError> {
         let config = Config::load(&self.config).map_err(StartError::Config)?;
+        let surroundings = Surroundings::of_process(clock)?;
         tokio::select! {
-            bound = Box::pin(Bound::start(config, clock, Network::system()?)) => bound.map(Some),
+            bound = Box::pin(Bound::start(config, surroundings)) => bound.map(Some),
             () = signals.stop() => Ok(None),
         }
     }

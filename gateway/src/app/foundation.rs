@@ -16,10 +16,10 @@ use symbolon_core::secret::Secret;
 use symbolon_host::egress::Network;
 use symbolon_host::engine::EngineSettings;
 use symbolon_host::sql::IssuedLogins;
-use symbolon_host::{CompiledCache, Host};
+use symbolon_host::{CompiledCache, Compiler, CompilerProcess, Host};
 use tokio::sync::Notify;
 
-use super::StartError;
+use super::{StartError, Surroundings};
 use crate::audit::{AnchorError, Anchors, Journal, Parts as JournalParts};
 use crate::barriers::{DurableBarriers, OnceSet, Withdrawn};
 use crate::catalog::Components;
@@ -99,11 +99,8 @@ impl Foundation {
     ///
     /// # Errors
     /// [`StartError`] of the first thing that refuses.
-    pub async fn open(
-        config: &Config,
-        clock: Arc<dyn Clock>,
-        network: Network,
-    ) -> Result<Self, StartError> {
+    pub async fn open(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
+        let Surroundings { clock, network, compiler } = surroundings;
         let telemetry = Arc::new(telemetry(config, &network)?);
         let store = open_store(config, clock.clone()).await?;
         let source = seal_source(&config.seal.key)?;
@@ -130,7 +127,7 @@ impl Foundation {
             // Who was locked or logged out after the backup was made does not get back in.
             barriers.raise(Scope::Global, clock.now()).await?;
         }
-        let host = open_host(config, &keyring)?;
+        let host = open_host(config, &keyring, compiler)?;
         let mut directory = config.store.path.clone().into_os_string();
         directory.push(".plugins");
         let components = Components::new(store.clone(), directory.into(), clock.clone());
@@ -278,7 +275,7 @@ impl Anchors for StoreAnchors {
 }
 
 /// The component host, with compiled code kept under a key of our own.
-fn open_host(config: &Config, keyring: &Keyring) -> Result<Host, StartError> {
+fn open_host(config: &Config, keyring: &Keyring, compiler: PathBuf) -> Result<Host, StartError> {
     let key = Secret::new(keyring.code_mac_key().tag("compiled code cache", b""));
     let cache = match &config.plugins.cache {
         Some(directory) => Some(CompiledCache::open(directory, &key)?),
@@ -290,7 +287,8 @@ fn open_host(config: &Config, keyring: &Keyring) -> Result<Host, StartError> {
     let targets = config.targets.values().map(|target| largest(&target.limits));
     let memory_bytes = backends.chain(targets).max().unwrap_or(64 << 20).max(64 << 20);
     let settings = EngineSettings { memory_bytes, ..EngineSettings::default() };
-    Ok(Host::start(&settings, cache, symbolon_host::admit::MAX_COMPONENT_BYTES)?)
+    let compiler = Compiler::Process(CompilerProcess::new(compiler, config.plugins.compile));
+    Ok(Host::start(&settings, compiler, cache, symbolon_host::admit::MAX_COMPONENT_BYTES)?)
 }
 
 /// How often our own keys are looked after.

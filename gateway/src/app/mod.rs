@@ -23,6 +23,7 @@ mod reread;
 mod serving;
 mod signals;
 pub mod stock;
+mod surroundings;
 mod swap;
 pub mod targets;
 mod warden;
@@ -36,9 +37,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use symbolon_core::clock::Clock;
 use symbolon_core::id::{BackendName, IssuerAlias};
-use symbolon_host::egress::Network;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -60,6 +59,7 @@ use crate::time::Ids;
 pub use operate::chain;
 pub use serving::{Bound, serve};
 pub use signals::Signals;
+pub use surroundings::Surroundings;
 
 /// How often the ledger writes down that its store is alive.
 const BEAT: Duration = Duration::from_secs(60);
@@ -225,11 +225,10 @@ impl App {
     /// [`StartError`] of the first thing that refuses.
     pub async fn start(
         config: Config,
-        clock: Arc<dyn Clock>,
-        network: Network,
+        surroundings: Surroundings,
     ) -> Result<Arc<Self>, StartError> {
         symbolon_core::token::install_crypto();
-        let foundation = Box::pin(Foundation::open(&config, clock, network)).await?;
+        let foundation = Box::pin(Foundation::open(&config, surroundings)).await?;
         let admissions = Arc::new(Admissions::default());
         let none = (&KeptKeys::new(), &Running::new());
         let built = Box::pin(world::build(&config, &foundation, &admissions, none)).await?;

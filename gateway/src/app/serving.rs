@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use symbolon_core::clock::Clock;
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
-use symbolon_host::egress::Network;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{App, Signals, StartError};
+use super::{App, Signals, StartError, Surroundings};
 use crate::admin::{AdminSocket, Administration};
 use crate::config::{self, Config};
 use crate::line::discovery::Discovery;
@@ -44,9 +43,9 @@ pub struct Bound {
 /// [`StartError`] if the gateway does not start.
 pub async fn serve(config: Config, mut signals: Signals) -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    let network = Network::system()?;
+    let surroundings = Surroundings::of_process(clock)?;
     let bound = tokio::select! {
-        bound = Box::pin(Bound::start(config, clock, network)) => bound?,
+        bound = Box::pin(Bound::start(config, surroundings)) => bound?,
         () = signals.stop() => return Ok(()),
     };
     for address in bound.addresses() {
@@ -67,11 +66,7 @@ impl Bound {
     ///
     /// # Errors
     /// [`StartError`] of the first thing that refuses.
-    pub async fn start(
-        config: Config,
-        clock: Arc<dyn Clock>,
-        network: Network,
-    ) -> Result<Self, StartError> {
+    pub async fn start(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
         let certificate = certificate(config.server.tls.as_ref())?;
         let discovery = config.server.discovery.as_ref();
         let discovery_certificate = certificate_of(discovery)?;
@@ -81,7 +76,7 @@ impl Bound {
             None => Vec::new(),
         };
         let socket = AdminSocket::bind(&config.admin.socket)?;
-        let app = Box::pin(App::start(config, clock, network)).await?;
+        let app = Box::pin(App::start(config, surroundings)).await?;
         if let Some(certificate) = &certificate {
             app.listen_with(certificate);
         }

@@ -8,6 +8,7 @@ mod assess;
 mod audit;
 mod backend;
 mod check;
+mod compile;
 mod confirm;
 mod credential;
 mod face;
@@ -149,6 +150,11 @@ enum Command {
     /// The audit log: verify it, search in it
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Compile a component, for the gateway itself
+    #[command(hide = true)]
+    #[command(after_help = "Examples:
+  symbolon compile-component MEMORY CPU LENGTH SHAPE LINEAR STACK <component >code")]
+    CompileComponent(compile::CompileArgs),
     /// Print completions for a shell
     #[command(after_help = "Examples:
   symbolon completions bash > /etc/bash_completion.d/symbolon")]
@@ -178,6 +184,14 @@ struct SocketArgs {
 }
 
 impl Cli {
+    /// Does the one thing that needs no runtime and no keys, if it is what was asked for: to compile
+    /// a component.
+    #[must_use]
+    pub fn compile(&self) -> Option<ExitCode> {
+        let Command::CompileComponent(args) = &self.command else { return None };
+        Some(compile::run(args))
+    }
+
     /// Does what was asked for.
     pub async fn run(self) -> ExitCode {
         let form = self.output;
@@ -216,6 +230,9 @@ impl Command {
             Self::RotateKeys(args) => remote::rotate_keys(&args, shown).await,
             Self::Policy(command) => policy::run(command, shown),
             Self::Audit(command) => audit::run(command, shown).await,
+            Self::CompileComponent(_) => {
+                Err(Failure::new("this is done before anything is started"))
+            }
             Self::Completions { shell } => completions(shell),
         }
     }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use symbolon_host::CompileLimits;
+
 use super::cursor::{Block, Value};
 use super::fault::Problem;
 use super::parse;
@@ -110,6 +112,8 @@ pub struct Plugins {
     pub directory: PathBuf,
     /// Directory of compiled components; not kept if `None`.
     pub cache: Option<PathBuf>,
+    /// What compiling one component may take.
+    pub compile: CompileLimits,
     /// Whose signatures count, and what may be unsigned.
     pub trust: symbolon_host::Trust,
     /// Whether what changes in the directory is put in force without a reload.
@@ -223,12 +227,24 @@ impl Rate {
     }
 }
 
+fn compile(block: &mut Block<'_>) -> Option<CompileLimits> {
+    let default = CompileLimits::default();
+    let time = parse::duration(SECOND, HOUR);
+    Some(CompileLimits {
+        memory: block.or("memory", default.memory, parse::size(256 * MIB, 1024 * GIB)),
+        cpu: block.or("cpu", default.cpu, &time),
+        wall: block.or("timeout", default.wall, &time),
+        ..default
+    })
+}
+
 impl Plugins {
     pub(super) fn read(block: &mut Block<'_>) -> Option<Self> {
         let directory = PathBuf::from("/usr/lib/symbolon/plugins");
         Some(Self {
             directory: block.or("directory", directory, parse::path),
             cache: block.optional("cache", parse::path),
+            compile: block.section("compile", compile).unwrap_or_default(),
             trust: super::signatures::read(block),
             watch: block.or("watch", true, parse::boolean),
         })

@@ -42,6 +42,7 @@ const FIXED: &[&str] = &[
     "admin",
     "telemetry",
     "plugins.cache",
+    "plugins.compile",
     "limits.strangers_per_source",
 ];
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use symbolon_core::id::{KeyName, PluginName};
 
+use crate::compiler::CompileLimit;
 use crate::manifest::{CONTRACT, Interface, SECTION};
 
 /// Why a component is refused. Its text is `step: reason; fix`.
@@ -59,6 +60,10 @@ pub enum AdmitError {
     Missing(Interface),
     /// Does not compile.
     Compile(String),
+    /// Takes more to compile than it may.
+    CompileLimit(CompileLimit),
+    /// Cannot be compiled by anybody: there is no compiler.
+    Compiler(String),
     /// Imports are there but do not fit.
     Link(String),
     /// An exported interface differs from the contract.
@@ -98,6 +103,8 @@ impl AdmitError {
             Self::Import { .. } => "plugin_import",
             Self::Missing(_) => "plugin_export_missing",
             Self::Compile(_) => "plugin_compile",
+            Self::CompileLimit(_) => "plugin_compile_limit",
+            Self::Compiler(_) => "plugin_compiler",
             Self::Link(_) => "plugin_link",
             Self::Types { .. } => "plugin_types",
             Self::Smoke(_) => "plugin_smoke",
@@ -121,7 +128,7 @@ impl AdmitError {
             Self::Contract { .. } => "contract",
             Self::Import { .. } => "imports",
             Self::Missing(_) => "exports",
-            Self::Compile(_) => "compile",
+            Self::Compile(_) | Self::CompileLimit(_) | Self::Compiler(_) => "compile",
             Self::Link(_) => "link",
             Self::Types { .. } => "types",
             Self::Smoke(_) | Self::Differs(_) => "smoke call",
@@ -153,6 +160,8 @@ impl AdmitError {
                 format!("{count} custom sections `{SECTION}`, and exactly one is needed")
             }
             Self::Manifest(reason) | Self::Compile(reason) | Self::Link(reason) => reason.clone(),
+            Self::CompileLimit(limit) => format!("compiling it takes more than {limit}"),
+            Self::Compiler(reason) => format!("it cannot be compiled here: {reason}"),
             Self::Contract { found } => {
                 format!("built for {found}, and this host speaks {CONTRACT}")
             }
@@ -192,6 +201,10 @@ impl AdmitError {
             Self::Import { .. } => "build without it",
             Self::Missing(_) => "export it, which the plugin SDK does",
             Self::Compile(_) => "build it again with a current toolchain, smaller or simpler",
+            Self::CompileLimit(_) => {
+                "build it smaller or simpler, or raise `plugins.compile` if you trust who made it"
+            }
+            Self::Compiler(_) => "start the gateway anew, and look into its log if that is no help",
             Self::Link(_) | Self::Types { .. } => "build with the matching SDK",
             Self::Smoke(_) => "make `describe` answer from constants alone",
             Self::Differs(_) => "build both from one source",
@@ -242,7 +255,9 @@ mod tests {
             AdmitError::Contract { .. } => AdmitError::Import { import: text(), reason: text() },
             AdmitError::Import { .. } => AdmitError::Missing(interface),
             AdmitError::Missing(_) => AdmitError::Compile(text()),
-            AdmitError::Compile(_) => AdmitError::Link(text()),
+            AdmitError::Compile(_) => AdmitError::CompileLimit(CompileLimit::Stack),
+            AdmitError::CompileLimit(_) => AdmitError::Compiler(text()),
+            AdmitError::Compiler(_) => AdmitError::Link(text()),
             AdmitError::Link(_) => AdmitError::Types { interface, reason: text() },
             AdmitError::Types { .. } => AdmitError::Smoke(text()),
             AdmitError::Smoke(_) => AdmitError::Differs("name"),
