@@ -3,6 +3,7 @@
 
 mod administration;
 mod connections;
+mod imports;
 mod kinds;
 mod reload;
 mod routes;

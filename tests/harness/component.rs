@@ -36,6 +36,43 @@ pub fn lying(mut bytes: Vec<u8>, version: &str) -> Vec<u8> {
     bytes
 }
 
+/// The same code under another manifest: what its own manifest has become after `change`.
+///
+/// # Panics
+/// If the component has none, or one that is not JSON.
+#[must_use]
+pub fn claiming(bytes: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    const SECTION: &str = symbolon_host::manifest::SECTION;
+    let (mut code, mut claim) = (bytes.to_vec(), None);
+    for payload in Parser::new(0).parse_all(bytes) {
+        if let Payload::CustomSection(section) = payload.expect("a component")
+            && section.name() == SECTION
+        {
+            // It was appended: what comes before it, but for its id and its size, is the component.
+            let size = leb128(section.range().len());
+            code.truncate(section.range().start - size.len() - 1);
+            claim = Some(serde_json::from_slice(section.data()).expect("JSON"));
+        }
+    }
+    let mut claim = claim.expect("a manifest");
+    change(&mut claim);
+    let data = [leb128(SECTION.len()), SECTION.into(), claim.to_string().into_bytes()].concat();
+    code.push(0);
+    code.extend(leb128(data.len()));
+    code.extend(data);
+    code
+}
+
+fn leb128(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number > 0x7f {
+        bytes.push(u8::try_from(number & 0x7f).expect("seven bits") | 0x80);
+        number >>= 7;
+    }
+    bytes.push(u8::try_from(number).expect("seven bits"));
+    bytes
+}
+
 /// One that traps whenever `function` is called: `secrets`, `read`, say. All else works.
 #[must_use]
 pub fn trapping(mut bytes: Vec<u8>, interface: &str, function: &str) -> Vec<u8> {

@@ -6,6 +6,7 @@
 mod bindings;
 mod calls;
 mod compile;
+mod components;
 pub(crate) mod egress;
 mod reads;
 mod scene;

@@ -112,6 +112,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{EngineSettings, Runtime};
 
     #[test]
     fn patches_of_a_track_resolve_and_nothing_else_does() {
@@ -156,5 +157,53 @@ mod tests {
             assert!(check(name).is_ok(), "{name}");
         }
         assert!(!links("wasi:keyvalue/store@0.2.0", r#""f" (func)"#));
+    }
+
+    /// What the stubs that are lists hold: how long each is.
+    #[tokio::test]
+    async fn the_environment_is_empty_and_there_are_no_arguments() {
+        for (function, list) in [
+            ("get-environment", "(list (tuple string string))"),
+            ("get-arguments", "(list string)"),
+        ] {
+            let length = call(&counting("wasi:cli/environment@0.2.3", function, list)).await;
+            assert_eq!(length, 0, "{function}");
+        }
+    }
+
+    /// A component whose `run` answers how many members the list has that `function` answers.
+    fn counting(interface: &str, function: &str, list: &str) -> Vec<u8> {
+        let text = format!(
+            r#"(component
+                (import "{interface}" (instance $of (export "{function}" (func (result {list})))))
+                (core module $memory
+                    (memory (export "memory") 1)
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024))
+                (core instance $memory (instantiate $memory))
+                (core func $ask (canon lower (func $of "{function}")
+                    (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
+                (core module $main
+                    (import "of" "ask" (func $ask (param i32)))
+                    (import "of" "memory" (memory 1))
+                    (func (export "run") (result i32)
+                        (i32.store (i32.const 20) (i32.const 77))
+                        (call $ask (i32.const 16))
+                        (i32.load (i32.const 20))))
+                (core instance $main (instantiate $main (with "of" (instance
+                    (export "ask" (func $ask)) (export "memory" (memory $memory "memory"))))))
+                (func (export "run") (result u32) (canon lift (core func $main "run"))))"#
+        );
+        wat::parse_str(text).unwrap()
+    }
+
+    async fn call(component: &[u8]) -> u32 {
+        let settings = EngineSettings { instances: 4, ..EngineSettings::default() };
+        let runtime = Runtime::start(&settings).unwrap();
+        let component = wasmtime::component::Component::from_binary(runtime.engine(), component);
+        let pre = linker(runtime.engine()).unwrap().instantiate_pre(&component.unwrap()).unwrap();
+        let mut store = crate::testing::store(&runtime);
+        let instance = pre.instantiate_async(&mut store).await.unwrap();
+        let run = instance.get_typed_func::<(), (u32,)>(&mut store, "run").unwrap();
+        run.call_async(&mut store, ()).await.unwrap().0
     }
 }

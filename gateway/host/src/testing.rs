@@ -12,7 +12,9 @@ use symbolon_core::id::{BackendName, PluginName, RequestId};
 use symbolon_core::path::SecretPath;
 use wit_component::{ComponentEncoder, StringEncoding};
 
+use crate::engine::Runtime;
 use crate::manifest::SECTION;
+use crate::state::{Shared, State};
 use crate::{
     AdmitError, Admitted, BackendSpec, CallContext, Generation, Host, Limits, NoEgress, Package,
     Trust,
@@ -176,6 +178,22 @@ pub(crate) struct Scene {
 pub(crate) fn host() -> Host {
     let settings = crate::engine::EngineSettings { instances: 32, ..Default::default() };
     Host::start(&settings, crate::Compiler::Here, None, crate::admit::MAX_COMPONENT_BYTES).unwrap()
+}
+
+/// What a call runs in, without a backend.
+pub(crate) fn store(runtime: &Runtime) -> wasmtime::Store<State> {
+    let shared = Shared {
+        backend: None,
+        config: "{}".to_owned(),
+        roles: Vec::new(),
+        outbound: Box::new(NoEgress),
+        database: None,
+        limits: Limits::default(),
+        clock: None,
+    };
+    let until = tokio::time::Instant::now() + Duration::from_secs(60);
+    let state = State::new(Arc::new(shared), context(), until, &[]);
+    crate::call::store(runtime, &Limits::default(), state)
 }
 
 /// Trust that lets the guest be unsigned, as an operator has to say.

@@ -29,10 +29,12 @@ async fn a_hostile_read_costs_one_call() {
     let recurse =
         "(call $echo (local.get 5) (local.get 6) (i32.const 0) (i32.const 0) (call $deep))";
     let items = "(func $deep (result i32) (i32.add (call $deep) (i32.const 1)))";
+    let lay = "(drop (table.grow $t (ref.null func) (i32.const 30000))) (unreachable)";
     for (read, items, code) in [
         (spin, "", "trap_cpu"),
         (grow, "", "trap_memory"),
         (recurse, items, "trap_stack"),
+        (lay, "(table $t 1 funcref)", "trap_memory"),
         ("(unreachable)", "", "trap"),
         ("(i32.load (i32.const -4))", "", "trap"),
         // Addresses that the host must not follow.
