@@ -269,6 +269,7 @@ mod tests {
             message: String::new(),
             retry_after: None,
             request_sent: false,
+            said_sent: false,
             upstream_status: None,
             metadata: Vec::new(),
         }

@@ -104,8 +104,11 @@ pub struct Fault {
     pub message: String,
     /// How long the backend asked to wait, at most an hour.
     pub retry_after: Option<Duration>,
-    /// Whether a request that may have had an effect was sent.
+    /// Whether a request that may have had an effect was sent: by what the host knows, or by what the
+    /// plugin says.
     pub request_sent: bool,
+    /// What the plugin alone says of it. Nothing is decided by this: it is for the conformance kit.
+    pub said_sent: bool,
     /// The status that the backend answered with.
     pub upstream_status: Option<u16>,
     /// More, for the operator's log; empty if it broke the grammar.
