@@ -1,6 +1,7 @@
 //! Every test that needs more than one module.
 
 mod attacks;
+mod conformance;
 mod coverage;
 mod crash;
 mod e2e;

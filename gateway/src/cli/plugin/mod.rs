@@ -13,6 +13,7 @@ mod remove;
 mod rollback;
 mod run;
 mod sign;
+mod test;
 mod verify;
 
 use std::path::PathBuf;
@@ -124,6 +125,18 @@ pub(super) enum Command {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Whether a component keeps the contract: runs it against a script of its upstream
+    ///
+    /// The upstream of the script is a real server on loopback, which also misbehaves: late, cut off,
+    /// overloaded, nonsense, huge. Exit code 1 if anything was found. The checks and the format are
+    /// described in `conformance.md` of the documentation.
+    #[command(after_help = "Examples:
+  symbolon plugin test acme.wasm
+  symbolon plugin test acme.wasm --script conformance.json --output json
+  symbolon plugin test acme.wasm --check no-leaks --case probe
+  symbolon plugin test --list
+  symbolon plugin test postgresql.wasm --database postgresql://symbolon:password@127.0.0.1/app")]
+    Test(test::TestArgs),
 }
 
 pub(super) async fn run(command: Command, form: Form) -> Result<(), Failure> {
@@ -142,5 +155,6 @@ pub(super) async fn run(command: Command, form: Form) -> Result<(), Failure> {
         Command::Keygen { out, algorithm } => keygen::run(&out, algorithm, form),
         Command::Sign(args) => sign::run(&args, form),
         Command::Verify { file, config } => verify::run(&file, &config, form),
+        Command::Test(args) => test::run(args, form).await,
     }
 }
