@@ -14,7 +14,8 @@ use symbolon_core::lease::Scope;
 use symbolon_core::token::{Compact, MAX_TOKEN_BYTES, leases_of};
 use zeroize::Zeroizing;
 
-use super::{MAX_REASON_BYTES, OperationError, body, identity, malformed, no_route};
+use super::routes::{MAX_REASON_BYTES, identity};
+use super::{OperationError, body, malformed, no_route};
 use crate::lease::{After, Filter};
 use crate::listen::Arrival;
 

@@ -23,6 +23,7 @@ mod continuation;
 pub mod credentials;
 pub mod discovery;
 pub mod dispatch;
+mod error;
 mod field;
 pub mod limits;
 pub mod proof;
@@ -30,8 +31,8 @@ mod respond;
 pub mod sharing;
 mod strangers;
 mod tokens;
+mod world;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,32 +40,25 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::StreamExt;
-use symbolon_core::alias::Aliases;
 use symbolon_core::ask::{Action, Ask, Resource};
 use symbolon_core::audit::{AuditKey, Conclusion, Dialect, Opening, Outcome};
-use symbolon_core::barrier::Barred;
 use symbolon_core::clock::Clock;
-use symbolon_core::error::{Kind, OauthError};
-use symbolon_core::id::{RequestId, TargetName};
-use symbolon_core::policy::{Bundle, Circumstances, Denial, Permit};
+use symbolon_core::id::RequestId;
+use symbolon_core::policy::{Circumstances, Permit};
 use symbolon_core::principal::{Actor, Principal};
-use symbolon_host::egress::CredentialSource;
-use symbolon_host::{CallError, Catalog};
 use tracing::Instrument;
 
 use self::ask::{AskError, Asked, OauthRoute, Page, Public, Published, Request};
-use self::authenticate::{Authenticator, Proof};
-use self::connections::Connections;
-use self::credentials::Roles;
+use self::authenticate::Proof;
+use self::dispatch::Delivery;
 pub use self::dispatch::Granted;
-use self::dispatch::{Delivery, Dispatcher, Undelivered};
+pub use self::error::LineError;
 use self::limits::{Buckets, source_of};
 use self::sharing::Turns;
 use self::strangers::Stranger;
 use self::tokens::Errand;
+pub use self::world::{Documents, World};
 use crate::audit::{Health, Journal};
-use crate::barriers::WithdrawnError;
-use crate::issuer::CallerTargets;
 use crate::keyring::Keyring;
 use crate::lease::{HandleSeal, Ledger, LedgerError};
 use crate::listen::{Arrival, Failure, Fault, Handler, Peer, Response};
@@ -76,69 +70,6 @@ use crate::time::Ids;
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// Asks of a batch that are under way at a time.
 const SIDE_BY_SIDE: usize = 8;
-
-/// Everything of the line that a reload replaces, as one.
-#[derive(Debug)]
-pub struct World {
-    /// Issuers and their keys.
-    pub authenticator: Authenticator,
-    /// Policies.
-    pub bundle: Bundle,
-    /// Backends.
-    pub dispatcher: Dispatcher,
-    /// Where what is asked for by aliases is.
-    pub aliases: Aliases,
-    /// What can be issued.
-    pub roles: Roles,
-    /// What tokens are exchanged for.
-    pub targets: CallerTargets,
-    /// The components of the targets.
-    pub exchangers: Arc<Catalog>,
-    /// Tokens of targets in the gateway's own name.
-    pub sources: BTreeMap<TargetName, Arc<dyn CredentialSource>>,
-    /// Connections to backends and targets, which outlive a component.
-    pub connections: Arc<Connections>,
-    /// How long an access token of our own lasts.
-    pub access_token: Duration,
-    /// The gateway's own documents.
-    pub documents: Documents,
-    /// How often one principal may ask.
-    pub per_principal: Buckets<symbolon_core::principal::Identity>,
-    /// How often the principals of one issuer may ask.
-    pub per_issuer: Buckets<symbolon_core::id::IssuerAlias>,
-    /// How long an answer may take in all.
-    pub request_timeout: Duration,
-}
-
-impl World {
-    /// This world after `before`: what was charged to principals and issuers counts on.
-    #[must_use]
-    pub fn continuing(self, before: &Self) -> Self {
-        let per_principal = self.per_principal.continuing(&before.per_principal);
-        let per_issuer = self.per_issuer.continuing(&before.per_issuer);
-        Self { per_principal, per_issuer, ..self }
-    }
-}
-
-/// Makes the public documents: those of the issuers name keys, which rotate.
-pub struct Documents(Box<dyn Fn(Public) -> bytes::Bytes + Send + Sync>);
-
-impl Documents {
-    /// Documents made by `make`.
-    pub fn new(make: impl Fn(Public) -> bytes::Bytes + Send + Sync + 'static) -> Self {
-        Self(Box::new(make))
-    }
-
-    fn get(&self, document: Public) -> bytes::Bytes {
-        (self.0)(document)
-    }
-}
-
-impl std::fmt::Debug for Documents {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Documents")
-    }
-}
 
 /// The line and what it stands on.
 #[derive(Debug)]
@@ -167,91 +98,6 @@ pub struct Line {
     pub ids: Ids,
     /// Instruments.
     pub metrics: Arc<Metrics>,
-}
-
-/// Why a principal does not get what it asks for.
-#[derive(Debug, thiserror::Error)]
-pub enum LineError {
-    /// A lock or an epoch stands against the principal.
-    #[error("barred")]
-    Barred(#[from] Barred),
-    /// The policies say no.
-    #[error("denied")]
-    Denied(#[from] Denial),
-    /// The answers of this batch are as large together as they may be.
-    #[error("no room left in the batch")]
-    NoRoom,
-    /// It was permitted and could not be had.
-    #[error("not delivered")]
-    Undelivered(#[from] Undelivered),
-    /// The ledger does not do it.
-    #[error("the ledger refuses")]
-    Lease(#[from] LedgerError),
-    /// The token could not be withdrawn.
-    #[error("the token could not be withdrawn")]
-    Withdrawal(#[from] WithdrawnError),
-}
-
-impl LineError {
-    /// What the caller is told.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Barred(barred) => barred.kind(),
-            Self::Denied(denial) => denial.kind(),
-            Self::NoRoom => Kind::Exhausted,
-            Self::Undelivered(error) => error.kind(),
-            Self::Lease(error) => error.kind(),
-            Self::Withdrawal(error) => error.kind(),
-        }
-    }
-
-    /// Whether it was permitted here, and is denied to this caller by what it was asked of.
-    fn is_denial_elsewhere(&self) -> bool {
-        match self {
-            Self::Undelivered(
-                Undelivered::Scope
-                | Undelivered::Outlasts
-                | Undelivered::Caller(_)
-                | Undelivered::Call(
-                    CallError::NoCaller { .. }
-                    | CallError::CallerRefused { .. }
-                    | CallError::CallerForbidden(_),
-                ),
-            ) => true,
-            Self::Barred(_)
-            | Self::Denied(_)
-            | Self::NoRoom
-            | Self::Undelivered(_)
-            | Self::Lease(_)
-            | Self::Withdrawal(_) => false,
-        }
-    }
-
-    /// The audit code.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Barred(barred) => barred.code(),
-            Self::Denied(denial) => denial.code(),
-            Self::NoRoom => "batch_bytes",
-            Self::Undelivered(error) => error.code(),
-            Self::Lease(error) => error.code(),
-            Self::Withdrawal(error) => error.code(),
-        }
-    }
-
-    /// What the OAuth face tells of it.
-    fn oauth(&self) -> OauthError {
-        match self {
-            Self::Undelivered(error) => error.oauth(),
-            Self::Barred(_)
-            | Self::Denied(_)
-            | Self::NoRoom
-            | Self::Lease(_)
-            | Self::Withdrawal(_) => OauthError::Of(self.kind()),
-        }
-    }
 }
 
 /// One request of a proven principal.
