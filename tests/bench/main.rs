@@ -15,9 +15,12 @@ mod exchange;
 mod hot_swap;
 mod lease;
 mod load;
+mod neighbours;
 mod plugin_call;
+mod plugin_load;
 mod read;
 mod report;
+mod start_many;
 mod through;
 mod verify;
 
@@ -27,7 +30,7 @@ use report::Report;
 
 type Bench = fn(&mut Report);
 
-const BENCHES: [(&str, Bench); 15] = [
+const BENCHES: [(&str, Bench); 18] = [
     ("plugin-call", plugin_call::run),
     ("decide", decide::run),
     ("verify", verify::run),
@@ -40,6 +43,9 @@ const BENCHES: [(&str, Bench); 15] = [
     ("lease-growth", lease::growth::run),
     ("read", read::run),
     ("hot-swap", hot_swap::run),
+    ("plugin-load", plugin_load::run),
+    ("start-50", start_many::run),
+    ("hostile-neighbours", neighbours::run),
     ("read-through", through::run),
     ("exchange", exchange::run),
     ("exchange-openbao", exchange::beside_openbao),

@@ -33,7 +33,7 @@ use contract::symbolon::plugin::types::{Context, Error};
 
 const CALLS: usize = 1000;
 const ROUNDS: usize = 30;
-const PATH: &str = "app/db/password";
+pub(crate) const PATH: &str = "app/db/password";
 
 pub(crate) fn run(report: &mut Report) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -83,6 +83,15 @@ async fn backend(component: Vec<u8>, config: serde_json::Value) -> Generation {
     let settings = EngineSettings::default();
     let most = symbolon_host::admit::MAX_COMPONENT_BYTES;
     let host = Host::start(&settings, Compiler::Here, None, most).expect("a host");
+    first(&host, component, config).await
+}
+
+/// A backend of `static`, whose component `host` has just admitted.
+pub(crate) async fn first(
+    host: &Host,
+    component: Vec<u8>,
+    config: serde_json::Value,
+) -> Generation {
     let trust = Trust::default().with_unsigned([PluginName::parse("static").expect("a name")]);
     let package = Package { component, signatures: None };
     let admitted = host.admit(package, &trust).await.expect("a component");
@@ -95,7 +104,8 @@ async fn backend(component: Vec<u8>, config: serde_json::Value) -> Generation {
     Generation::new(&admitted, spec, clock)
 }
 
-struct Bare {
+/// A component in bare wasmtime.
+pub(crate) struct Bare {
     engine: Engine,
     pre: InstancePre<()>,
     read: ComponentExportIndex,
@@ -107,12 +117,17 @@ impl Bare {
     fn new(bytes: &[u8], config: String) -> Self {
         let engine = Engine::new(&settings()).expect("an engine");
         let component = Component::from_binary(&engine, bytes).expect("a component");
+        Self::of(engine, &component, config)
+    }
+
+    /// The same of a component that this engine has made or loaded.
+    pub(crate) fn of(engine: Engine, component: &Component, config: String) -> Self {
         component.initialize_copy_on_write_image().expect("an image");
         let mut linker = Linker::<()>::new(&engine);
         let mut import = linker.instance("symbolon:plugin/config@0.1.0").expect("an import");
         import.func_wrap("get", move |_, (): ()| Ok((config.clone(),))).expect("a function");
-        linker.define_unknown_imports_as_traps(&component).expect("traps");
-        let pre = linker.instantiate_pre(&component).expect("an instance");
+        linker.define_unknown_imports_as_traps(component).expect("traps");
+        let pre = linker.instantiate_pre(component).expect("an instance");
         let secrets = component.get_export_index(None, "symbolon:plugin/secrets@0.1.0");
         let read = component.get_export_index(secrets.as_ref(), "read").expect("an export");
         let told =
@@ -121,7 +136,7 @@ impl Bare {
         Self { engine, pre, read, told, selector }
     }
 
-    async fn read(&self) -> Secret {
+    pub(crate) async fn read(&self) -> Secret {
         let mut store = Store::new(&self.engine, ());
         store.set_epoch_deadline(u64::MAX / 2);
         let instance = self.pre.instantiate_async(&mut store).await.expect("an instance");
@@ -142,7 +157,7 @@ fn swap_is_off() -> bool {
 }
 
 /// As `symbolon_host::engine` has it for a machine with room for its pool.
-fn settings() -> Config {
+pub(crate) fn settings() -> Config {
     const KIB: usize = 1024;
     let host = EngineSettings::default();
     let mut pool = PoolingAllocationConfig::new();
