@@ -459,3 +459,27 @@ async fn what_changes_in_the_directory_is_taken_up_and_what_vanishes_goes_on() {
     scene.reads().await;
     scene.gateway.stop().await;
 }
+
+#[tokio::test]
+async fn an_operator_sees_which_grant_a_component_asks_for_and_has_not() {
+    let grant = |prefix: &str| {
+        format!(
+            "[[backends.kv.egress]]\nhost = \"bao.example.test\"\nmethods = [\"GET\"]\n\
+             path_prefix = \"{prefix}\"\n"
+        )
+    };
+    for (granted, is_missing) in [(String::new(), true), (grant("/"), false)] {
+        let block = format!(
+            "[backends.kv]\nplugin = \"vault\"\nconfig = {{ address = \"https://bao.example.test\" }}\n{granted}"
+        );
+        let gateway = Gateway::start(Setup { blocks: block, ..Setup::default() }).await;
+        let shown = admin(&gateway, "GET", "/v1/plugins", "").await.json();
+        let missing = shown["backends"][0]["missing_grants"].clone();
+        let missing = missing.as_array().unwrap_or_else(|| panic!("{shown}"));
+        let named = |grant: &Value| grant.as_str().is_some_and(|text| text.contains("GET"));
+        assert_eq!(missing.iter().any(named), is_missing, "{shown}");
+        let all = missing.iter().all(|grant| grant.to_string().contains("bao.example.test"));
+        assert!(all, "{shown}");
+        gateway.stop().await;
+    }
+}

@@ -75,6 +75,14 @@ pub(super) fn plain(egress: &config::Egress) -> Result<Grant, String> {
     Ok(Grant::new(reach(egress)?, methods))
 }
 
+/// What a plugin asks for the backend or target of this name, and no grant meets.
+#[must_use]
+pub fn missing(config: &Config, backend: &str, manifest: &Manifest) -> Vec<String> {
+    let compared = compare(config, manifest).unwrap_or_default();
+    let of_backend = compared.into_iter().find(|of| of.backend == backend);
+    of_backend.map(|of| of.missing).unwrap_or_default()
+}
+
 /// One difference between two versions of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {

@@ -8,7 +8,7 @@ use symbolon_core::policy::AdminPermit;
 use symbolon_host::{Catalog, Digest, Entry, Generation};
 
 use super::stock::{File, Known, Stock};
-use super::{App, choose, stock};
+use super::{App, choose, grants, stock};
 use crate::admin::plugins::Verb;
 use crate::admin::{Answer, OperationError};
 use crate::catalog::{Installed, Pointed};
@@ -46,7 +46,13 @@ impl App {
         let of = |catalog: &Catalog, column: &str| {
             let entries = catalog.entries();
             let shown = entries.iter().map(|(name, entry)| {
-                used_by((column, name), entry, (&stock, plugins.get(name).copied()))
+                let mut shown =
+                    used_by((column, name), entry, (&stock, plugins.get(name).copied()));
+                if let Entry::Ready(generation) = entry {
+                    let missing = grants::missing(&config, name.as_str(), generation.manifest());
+                    set(&mut shown, "missing_grants", json!(missing));
+                }
+                shown
             });
             shown.collect::<Vec<_>>()
         };

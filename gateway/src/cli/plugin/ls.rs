@@ -5,7 +5,7 @@ use super::super::failure::Failure;
 use super::super::output::{self, Form};
 
 /// What a person looks for first; `--output json` has the rest in its own order.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "backend",
     "target",
     "state",
@@ -18,6 +18,7 @@ const COLUMNS: [&str; 14] = [
     "breaker",
     "calls",
     "faults",
+    "missing_grants",
     "reason",
     "file",
 ];
