@@ -9,36 +9,13 @@ use http::Response;
 use http_body_util::Full;
 use serde_json::{Value, json};
 use symbolon_core::clock::{ManualClock, Timestamp};
-use symbolon_tests::harness::platforms::{PLATFORMS, Platform, Signer};
+use symbolon_tests::harness::platforms::{Signer, cluster, vouched};
 use symbolon_tests::harness::{Asked, Gateway, ORIGIN, Setup, Upstream, private};
 
 use super::DEMO;
 
 const NOW: i64 = 1_793_520_100;
 const HOST: &str = "api.cluster.test";
-
-fn cluster() -> &'static Platform {
-    PLATFORMS.iter().find(|platform| platform.alias == "kubernetes").expect("a cluster")
-}
-
-/// What a cluster says of the sample.
-fn status() -> Value {
-    json!({
-        "authenticated": true,
-        "user": {
-            "username": "system:serviceaccount:billing:api",
-            "uid": "a087d5a0-e1dd-43ec-93ac-f13d89cd13af",
-            "groups": ["system:serviceaccounts", "system:authenticated"],
-            "extra": {
-                "authentication.kubernetes.io/pod-name": ["api-7b94444f8d-hws2b"],
-                "authentication.kubernetes.io/pod-uid": ["778a530c-b3f4-47c0-9cd5-ab018fb64f33"],
-                "authentication.kubernetes.io/node-name": ["node-1"],
-                "authentication.kubernetes.io/node-uid": ["58456cb0-dd00-45ed-b797-5578fdceaced"],
-            },
-        },
-        "audiences": [ORIGIN],
-    })
-}
 
 type Saying = Arc<Mutex<(u16, Value)>>;
 
@@ -73,7 +50,7 @@ struct Bench {
 impl Bench {
     /// A gateway that asks the cluster, with the cluster's keys besides or without.
     async fn start(with_keys: bool) -> Self {
-        let saying: Saying = Arc::new(Mutex::new((201, status())));
+        let saying: Saying = Arc::new(Mutex::new((201, vouched(ORIGIN))));
         let says = saying.clone();
         let upstream = Upstream::start(&[HOST], move |asked| api(asked, &says)).await;
         let signer = Signer::default();
@@ -148,12 +125,12 @@ async fn an_answer_that_is_not_about_this_token_and_for_us_proves_nothing() {
     let bench = Bench::start(false).await;
     let token = bench.token();
     let set = |pointer: &str, value: Value| {
-        let mut status = status();
+        let mut status = vouched(ORIGIN);
         *status.pointer_mut(pointer).expect("a member") = value;
         status
     };
     let without = |pointer: &str| {
-        let mut status = status();
+        let mut status = vouched(ORIGIN);
         let (folder, name) = pointer.rsplit_once('/').expect("a pointer");
         let object = status.pointer_mut(folder).and_then(Value::as_object_mut).expect("one");
         object.remove(&name.replace("~1", "/"));
@@ -177,8 +154,8 @@ async fn an_answer_that_is_not_about_this_token_and_for_us_proves_nothing() {
         (201, set(POD, json!(["other"])), "claims_disagree"),
         (201, without(POD), "claims_disagree"),
         (201, without("/user"), "claims_disagree"),
-        (403, status(), "online_status"),
-        (500, status(), "online_status"),
+        (403, vouched(ORIGIN), "online_status"),
+        (500, vouched(ORIGIN), "online_status"),
     ] {
         bench.say(code, status.clone());
         assert_eq!(bench.prove(&token).await, Err(expected), "{code} {status}");

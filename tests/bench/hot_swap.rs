@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::load::{self, Load};
+use crate::read::{BLOCKS, SERVER, requests};
 use crate::report::{Report, Row, Unit, median, percentile};
 
 const CONNECTIONS: usize = 16;
@@ -27,22 +28,6 @@ const ROUNDS: usize = 5;
 const PERIOD: Duration = Duration::from_millis(500);
 const AIM: f64 = 0.67;
 
-const SERVER: &str = "max_connections_per_source = 4096";
-const BLOCKS: &str = r#"
-[limits]
-per_principal = { rate = 10000000, burst = 10000000 }
-per_issuer = { rate = 10000000, burst = 10000000 }
-
-[backends.demo]
-plugin = "static"
-
-[backends.demo.limits]
-concurrency = 256
-
-[backends.demo.config.secrets]
-"app/db/password" = "a password"
-"#;
-
 pub(crate) fn run(report: &mut Report) {
     let runtime = Runtime::new().expect("a runtime");
     let gateway = start(&runtime);
@@ -50,8 +35,7 @@ pub(crate) fn run(report: &mut Report) {
     let admin = Admin::at(home.join("admin.sock"));
     runtime.block_on(install(&admin));
     let load = Load::new(&home);
-    let requests = (0..CONNECTIONS).map(|n| request(&gateway.token(&format!("load-{n}"))));
-    let mut connections = load.connect(gateway.address, &requests.collect::<Vec<_>>());
+    let mut connections = load.connect(gateway.address, &requests(&gateway, CONNECTIONS));
     let mut slowest = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let swaps = Swaps::begin(&runtime, &admin);
@@ -136,9 +120,4 @@ impl Swaps {
         let swaps = runtime.block_on(self.task).expect("they end");
         assert!(swaps >= 2, "{swaps} swaps");
     }
-}
-
-fn request(token: &str) -> String {
-    let path = "/v1/secrets/demo/app/db/password";
-    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n")
 }

@@ -13,6 +13,7 @@ use symbolon_tests::harness::{Gateway, Issuer, Setup};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::load::{self, Load};
+use crate::read::{BLOCKS, SERVER, requests};
 use crate::report::{Report, Row, Unit, median, percentile};
 
 const HOSTILE: usize = 10;
@@ -23,26 +24,13 @@ const ROUNDS: usize = 5;
 const PERIOD: Duration = Duration::from_millis(10);
 const AIM: f64 = 0.67;
 
-const BLOCKS: &str = r#"
-[limits]
-per_principal = { rate = 10000000, burst = 10000000 }
-per_issuer = { rate = 10000000, burst = 10000000 }
-
-[backends.demo]
-plugin = "static"
-
-[backends.demo.config.secrets]
-"app/db/password" = "a password"
-"#;
-
 pub(crate) fn run(report: &mut Report) {
     let runtime = Runtime::new().expect("a runtime");
     let gateway = start(&runtime);
     quarantine(&runtime, &gateway);
     let home = gateway.app.config().audit.directory.parent().expect("a directory").to_owned();
     let load = Load::new(&home);
-    let requests = (0..CONNECTIONS).map(|n| request(&gateway.token(&format!("load-{n}"))));
-    let mut connections = load.connect(gateway.address, &requests.collect::<Vec<_>>());
+    let mut connections = load.connect(gateway.address, &requests(&gateway, CONNECTIONS));
     let mut slowest = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let (beside, back) = beside(&gateway, || load.latencies(connections, WINDOW));
@@ -67,7 +55,7 @@ fn start(runtime: &Runtime) -> Gateway {
     for number in 0..HOSTILE {
         writeln!(blocks, "[backends.hostile-{number}]\nplugin = \"hostile\"").expect("text");
     }
-    let server = "max_connections_per_source = 4096".to_owned();
+    let server = SERVER.to_owned();
     let setup = Setup { blocks, server, ..Setup::default() };
     let issuer = Issuer::new("https://idp.example.test");
     runtime.block_on(Box::pin(Gateway::start_in(load::directory(), issuer, setup)))
@@ -113,9 +101,4 @@ fn beside<T>(gateway: &Gateway, work: impl FnOnce() -> T) -> T {
         over.store(true, Ordering::Release);
         done
     })
-}
-
-fn request(token: &str) -> String {
-    let path = "/v1/secrets/demo/app/db/password";
-    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n")
 }

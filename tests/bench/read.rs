@@ -18,8 +18,8 @@ const WINDOW: Duration = Duration::from_millis(700);
 const ROUNDS: usize = 5;
 
 /// Nobody is slowed down, and there is an instance for everybody.
-const SERVER: &str = "max_connections_per_source = 4096";
-const BLOCKS: &str = r#"
+pub(crate) const SERVER: &str = "max_connections_per_source = 4096";
+pub(crate) const BLOCKS: &str = r#"
 [limits]
 per_principal = { rate = 10000000, burst = 10000000 }
 per_issuer = { rate = 10000000, burst = 10000000 }
@@ -54,8 +54,7 @@ pub(crate) fn run(report: &mut Report) {
 pub(crate) fn alone() {
     let runtime = Runtime::new().expect("a runtime");
     let gateway = start(&runtime);
-    let requests = (0..256).map(|n| request(&gateway.token(&format!("load-{n}"))));
-    let requests = requests.collect::<Vec<_>>();
+    let requests = requests(&gateway, 256);
     crate::alone::drive(&runtime, gateway, &requests);
 }
 
@@ -71,8 +70,7 @@ fn measure(
     floor: SocketAddr,
     (connections, aim): (usize, Option<f64>),
 ) -> Row {
-    let requests = (0..connections).map(|n| request(&gateway.token(&format!("load-{n}"))));
-    let requests = requests.collect::<Vec<_>>();
+    let requests = requests(gateway, connections);
     let ours = load.connect(gateway.address, &requests);
     let bare = load.connect(floor, &requests);
     let rates = by_turns([(load, ours), (load, bare)], (WINDOW, ROUNDS));
@@ -86,6 +84,11 @@ fn measure(
     }
 }
 
-fn request(token: &str) -> String {
-    format!("GET {PATH} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n")
+/// Reads of so many workloads.
+pub(crate) fn requests(gateway: &Gateway, workloads: usize) -> Vec<String> {
+    let request = |number| {
+        let token = gateway.token(&format!("load-{number}"));
+        format!("GET {PATH} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n")
+    };
+    (0..workloads).map(request).collect()
 }

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use symbolon_core::clock::{ManualClock, Timestamp};
-use symbolon_tests::harness::platforms::{PLATFORMS, Platform, Signer};
+use symbolon_tests::harness::platforms::{Signer, cluster, vouched};
 use symbolon_tests::harness::{Gateway, Issuer, ORIGIN, Setup, private};
 
 use super::parts::{Bao, Kmock};
@@ -52,27 +52,6 @@ async fn openbao_is_an_issuer_found_by_discovery_whatever_its_keys_are() {
         assert_eq!(refusal(&gateway, &other).await, Err("audience"), "{algorithm}");
         gateway.stop().await;
     }
-}
-
-fn cluster() -> &'static Platform {
-    PLATFORMS.iter().find(|platform| platform.alias == "kubernetes").expect("a cluster")
-}
-
-/// What a cluster says of a token that is bound to a pod.
-fn vouched(audience: &str) -> Value {
-    json!({
-        "authenticated": true,
-        "user": {
-            "username": "system:serviceaccount:billing:api",
-            "uid": "a087d5a0-e1dd-43ec-93ac-f13d89cd13af",
-            "groups": ["system:serviceaccounts", "system:authenticated"],
-            "extra": {
-                "authentication.kubernetes.io/pod-name": ["api-7b94444f8d-hws2b"],
-                "authentication.kubernetes.io/pod-uid": ["778a530c-b3f4-47c0-9cd5-ab018fb64f33"],
-            },
-        },
-        "audiences": [audience],
-    })
 }
 
 #[tokio::test]

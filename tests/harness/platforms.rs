@@ -37,6 +37,35 @@ pub struct Platform {
     pub condition: &'static str,
 }
 
+/// The sample of a cluster of Kubernetes.
+///
+/// # Panics
+/// Never: it is among [`PLATFORMS`].
+#[must_use]
+pub fn cluster() -> &'static Platform {
+    PLATFORMS.iter().find(|platform| platform.alias == "kubernetes").expect("a cluster")
+}
+
+/// The status of a `TokenReview` by which a cluster vouches for that sample, for `audience`.
+#[must_use]
+pub fn vouched(audience: &str) -> Value {
+    json!({
+        "authenticated": true,
+        "user": {
+            "username": "system:serviceaccount:billing:api",
+            "uid": "a087d5a0-e1dd-43ec-93ac-f13d89cd13af",
+            "groups": ["system:serviceaccounts", "system:authenticated"],
+            "extra": {
+                "authentication.kubernetes.io/pod-name": ["api-7b94444f8d-hws2b"],
+                "authentication.kubernetes.io/pod-uid": ["778a530c-b3f4-47c0-9cd5-ab018fb64f33"],
+                "authentication.kubernetes.io/node-name": ["node-1"],
+                "authentication.kubernetes.io/node-uid": ["58456cb0-dd00-45ed-b797-5578fdceaced"],
+            },
+        },
+        "audiences": [audience],
+    })
+}
+
 impl Platform {
     /// The claims of a good token, issued at `now` (seconds) for `audience`.
     #[must_use]

@@ -9,7 +9,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
@@ -20,13 +19,12 @@ use symbolon_core::secret::Secret;
 use symbolon_host::answer::Role;
 use symbolon_host::egress::{
     Attempt, BoxFuture, CallLimits, ClientLimits, Credential, CredentialSource, EgressClient,
-    EgressObserver, Form, Grant, Injection, Injections, Methods, Network, Reach, Resolver,
-    SourceError, Trust, intersect,
+    EgressObserver, FixedCredential, Form, Grant, Injection, Injections, Methods, Network, Reach,
+    Resolver, Trust, intersect,
 };
 use symbolon_host::outbound::{Upstream as Outbound, asked, filled};
 use symbolon_host::sql::Pool;
-use symbolon_host::{Admitted, BackendSpec, CallContext, Generation, Limits, NoEgress};
-use tokio::time::Instant;
+use symbolon_host::{Admitted, BackendSpec, Generation, Limits, NoEgress};
 
 use crate::asked::origin;
 use crate::script::{Backend, Script};
@@ -190,7 +188,7 @@ fn injections(
     let Some(form) = &of.credentials else { return Ok(Injections::default()) };
     let canary = terms.canaries.get(INJECTED).cloned().unwrap_or_default();
     let (form, credential) = injected(plugin, form, config, Secret::from(canary))?;
-    let source: Arc<dyn CredentialSource> = Arc::new(Fixed(Arc::new(credential)));
+    let source: Arc<dyn CredentialSource> = Arc::new(FixedCredential::new(credential));
     let injection = |reach| Injection::new(reach, form.clone(), source.clone());
     Ok(Injections::new(reaches.into_iter().map(injection).collect()))
 }
@@ -226,24 +224,6 @@ fn injected(
             (Form::Header { name, prefix: String::new() }, Credential::Token(secret))
         }
     })
-}
-
-/// A credential that never changes.
-#[derive(Debug)]
-struct Fixed(Arc<Credential>);
-
-impl CredentialSource for Fixed {
-    fn credential<'a>(
-        &'a self,
-        _: &'a CallContext,
-        _: Instant,
-    ) -> BoxFuture<'a, Result<Arc<Credential>, SourceError>> {
-        Box::pin(async { Ok(self.0.clone()) })
-    }
-
-    fn invalidate(&self, _: &CallContext, _: &Arc<Credential>, _: StatusCode) -> bool {
-        false
-    }
 }
 
 /// A resolver that knows nobody: every name of the script has its `resolve`.

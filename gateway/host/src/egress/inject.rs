@@ -80,6 +80,33 @@ pub trait CredentialSource: Send + Sync + fmt::Debug {
     }
 }
 
+/// A credential that is always the same, from a configuration say.
+#[derive(Debug)]
+pub struct FixedCredential(Arc<Credential>);
+
+impl FixedCredential {
+    /// The source of `credential`.
+    #[must_use]
+    pub fn new(credential: Credential) -> Self {
+        Self(Arc::new(credential))
+    }
+}
+
+impl CredentialSource for FixedCredential {
+    fn credential<'a>(
+        &'a self,
+        _: &'a CallContext,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<Arc<Credential>, SourceError>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+
+    fn invalidate(&self, _: &CallContext, _: &Arc<Credential>, status: StatusCode) -> bool {
+        tracing::warn!(%status, "the upstream does not take the configured credential");
+        false
+    }
+}
+
 /// Whether a call was made with the credential of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InCallersName {

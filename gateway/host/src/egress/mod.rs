@@ -53,7 +53,8 @@ pub use error::{Cause, EgressError, MissingGrant};
 pub use grant::{Grant, GrantError, HostPattern, Intersection, Methods, Reach, intersect};
 pub use hooks::{Attempt, EgressObserver, Outgoing, Terms};
 pub use inject::{
-    Credential, CredentialSource, Form, InCallersName, Injection, Injections, SourceError,
+    Credential, CredentialSource, FixedCredential, Form, InCallersName, Injection, Injections,
+    SourceError,
 };
 pub use meter::{CallLimits, Record};
 pub use resolver::{Resolver, SystemResolver};

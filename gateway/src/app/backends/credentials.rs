@@ -5,12 +5,9 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use symbolon_core::id::TargetName;
-use symbolon_host::egress::{
-    BoxFuture, Credential, CredentialSource, Form, Injection, SourceError,
-};
+use symbolon_host::Admitted;
+use symbolon_host::egress::{Credential, CredentialSource, FixedCredential, Form, Injection};
 use symbolon_host::outbound::filled;
-use symbolon_host::{Admitted, CallContext};
-use tokio::time::Instant;
 
 use super::network::load;
 use super::{Builder, Plan, Reason, seat_name, unknown_target};
@@ -61,7 +58,7 @@ impl Builder<'_> {
             From::Bearer(_) | From::Header { .. } | From::Basic { .. } | From::SigV4(_) => {
                 let (form, credential) = fixed(source)?;
                 let Some(place) = reread::file(source) else {
-                    return Ok((form, Arc::new(Fixed(Arc::new(credential)))));
+                    return Ok((form, Arc::new(FixedCredential::new(credential))));
                 };
                 let clock = self.foundation.clock.clone();
                 Ok((form, Arc::new(Reread::new(place.clone(), credential, clock))))
@@ -190,23 +187,4 @@ fn sigv4(keys: &config::SigV4) -> Result<(Form, Credential), Reason> {
         session_token: keys.session_token.as_ref().map(load).transpose()?,
     };
     Ok((Form::SigV4 { region: keys.region.clone(), service: keys.service.clone() }, credential))
-}
-
-/// A credential from the configuration: always the same.
-#[derive(Debug)]
-struct Fixed(Arc<Credential>);
-
-impl CredentialSource for Fixed {
-    fn credential<'a>(
-        &'a self,
-        _: &'a CallContext,
-        _: Instant,
-    ) -> BoxFuture<'a, Result<Arc<Credential>, SourceError>> {
-        Box::pin(async { Ok(self.0.clone()) })
-    }
-
-    fn invalidate(&self, _: &CallContext, _: &Arc<Credential>, status: http::StatusCode) -> bool {
-        tracing::warn!(%status, "the upstream does not take the configured credential");
-        false
-    }
 }
