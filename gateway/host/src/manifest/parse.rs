@@ -14,6 +14,9 @@ use crate::version;
 /// Most imports and exports of a component; a plugin has dozens.
 const MAX_NAMES: usize = 1000;
 
+/// Longest reason of the parser that is told, in bytes.
+const MAX_REASON_BYTES: usize = 512;
+
 /// Names and manifest sections of a component.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
@@ -28,7 +31,7 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, AdmitError> {
     let mut outline = Outline::default();
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload.map_err(|error| AdmitError::NotComponent(error.to_string()))?;
+        let payload = payload.map_err(|error| not_component(&error))?;
         if let Payload::Version { encoding: Encoding::Module, .. } = payload
             && depth == 0
         {
@@ -40,14 +43,19 @@ pub(super) fn outline(bytes: &[u8]) -> Result<Outline, AdmitError> {
         if let Payload::End(_) = payload {
             depth = depth.saturating_sub(1);
         }
-        outline
-            .note(payload, depth)
-            .map_err(|error| AdmitError::NotComponent(error.to_string()))?;
+        outline.note(payload, depth).map_err(|error| not_component(&error))?;
         if outline.imports.len().max(outline.exports.len()) > MAX_NAMES {
             return Err(AdmitError::NotComponent(format!("more than {MAX_NAMES} names")));
         }
     }
     Ok(outline)
+}
+
+/// In one line and bounded: some of the parser's texts have several, and names of the component.
+fn not_component(error: &wasmparser::BinaryReaderError) -> AdmitError {
+    let text = error.to_string();
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    AdmitError::NotComponent(facade::escape(&line, MAX_REASON_BYTES))
 }
 
 impl Outline {

@@ -96,3 +96,13 @@ fn size_is_checked_before_anything_is_read() {
     let refused = Inspection::of(&[0; 11], 10).unwrap_err();
     assert_eq!(refused, AdmitError::TooLarge { bytes: 11, max: 10 });
 }
+
+#[test]
+fn what_is_no_component_is_refused_in_one_line() {
+    // The parser's own text of the first has nine lines.
+    for bytes in [&b"root:x:0:0:root"[..], b"", b"\0asm\r\0\x01\0\xff"] {
+        let refused = Inspection::of(bytes, 1 << 20).unwrap_err();
+        assert_eq!(refused.code(), "plugin_not_component", "{refused}");
+        assert!(!refused.to_string().contains('\n'), "{refused}");
+    }
+}
