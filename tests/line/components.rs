@@ -229,6 +229,23 @@ async fn an_older_version_needs_to_be_meant() {
 }
 
 #[tokio::test]
+async fn an_older_file_is_not_taken_by_a_reload_unless_the_configuration_names_it() {
+    let scene = Scene::start().await;
+    write(scene.directory.path(), "static.wasm", &versioned(built("static"), "0.0.9"));
+    let outcome = scene.reload().await;
+    assert!(outcome.starts_with("rolled back: static@0.0.9"), "{outcome}");
+    assert!(outcome.contains("older than what runs"), "{outcome}");
+    assert_eq!(scene.version().await, "0.1.0");
+    scene.reads().await;
+    scene.edit("plugin = \"static\"", "plugin = \"static\"\nversion = \"0.0.9\"");
+    let outcome = scene.reload().await;
+    assert!(outcome.starts_with("swapped static@0.1.0"), "{outcome}");
+    assert_eq!(scene.version().await, "0.0.9");
+    scene.reads().await;
+    scene.gateway.stop().await;
+}
+
+#[tokio::test]
 async fn what_the_configuration_pins_wins_over_what_is_activated() {
     let scene = Scene::start().await;
     scene.installed(&versioned(built("static"), "0.1.1")).await;

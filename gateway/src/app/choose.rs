@@ -9,6 +9,7 @@ use symbolon_host::{Admitted, Catalog, Digest, Entry, Generation};
 use super::backends::{Chosen, seat_name};
 use super::foundation::Foundation;
 use super::stock::{self, Admissions, Judge, Stock};
+use super::swap::refusal::refuse_downgrade;
 use crate::catalog::Pointed;
 use crate::catalog::choice::{Candidate, Question};
 use crate::config::{Config, PluginRef};
@@ -102,12 +103,38 @@ impl Chooser<'_> {
             Ok(digest) => Box::pin(self.admit(digest)).await,
             Err(reason) => Err(reason),
         };
+        let to = to.and_then(|to| self.is_meant(name, plugin, &to).map(|()| to));
         let running = self.running.get(name);
         let before = match running {
             Some(running) => Box::pin(self.before(running, plugin, &to)).await,
             None => None,
         };
         Chosen { to, running: running.map(|running| stock::pointed(running)), before }
+    }
+
+    /// Whether somebody has said that this is to run, if it is older than what runs: by the
+    /// configuration, which names it, or by activating it. That it is the only one there says nothing,
+    /// since whoever can write the directory could put a signed version there that has a hole.
+    fn is_meant(
+        &self,
+        name: &BackendName,
+        plugin: &PluginRef,
+        to: &Admitted,
+    ) -> Result<(), String> {
+        let to = Pointed::of(to.inspection());
+        let is_pinned = plugin.version.is_some() || plugin.digest.is_some();
+        let is_pointed =
+            self.stock.catalog.pointers.get(name).is_some_and(|pointer| pointer.to == to);
+        if is_pinned || is_pointed {
+            return Ok(());
+        }
+        let running = self.running.get(name).map(|running| &**running);
+        refuse_downgrade(running, &to).map_err(|_| {
+            format!(
+                "{to} is older than what runs; give the backend's `version` in the configuration, \
+                 or activate it, if that is meant"
+            )
+        })
     }
 
     async fn admit(&self, digest: Digest) -> Result<Arc<Admitted>, String> {
