@@ -93,7 +93,7 @@ pub(crate) async fn first(
     config: serde_json::Value,
 ) -> Generation {
     let trust = Trust::default().with_unsigned([PluginName::parse("static").expect("a name")]);
-    let package = Package { component, signatures: None };
+    let package = Package::new(component, None);
     let admitted = host.admit(package, &trust).await.expect("a component");
     let name = BackendName::parse("demo").expect("a name");
     let outbound = Box::new(NoEgress);

@@ -87,7 +87,7 @@ fn host(program: PathBuf, limits: CompileLimits) -> Host {
 
 async fn admit(host: &Host, component: Vec<u8>) -> Result<Admitted, AdmitError> {
     let trust = Trust::default().with_unsigned([PluginName::parse("static").unwrap()]);
-    Box::pin(host.admit(Package { component, signatures: None }, &trust)).await
+    Box::pin(host.admit(Package::new(component, None), &trust)).await
 }
 
 #[tokio::test]

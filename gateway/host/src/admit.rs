@@ -102,15 +102,17 @@ impl Host {
     /// # Errors
     /// [`AdmitError`] names the step, the reason and the fix.
     pub async fn admit(&self, package: Package, trust: &Trust) -> Result<Admitted, AdmitError> {
-        self.load(self.examine(package, trust).map_err(|refused| refused.error)?).await
+        let examined = self.examine(package, trust).await;
+        self.load(examined.map_err(|refused| refused.error)?).await
     }
 
     /// The steps of admission that run nothing: size, digest, signatures, static parse.
     ///
     /// # Errors
     /// [`Refused`] with the step that refuses.
-    pub fn examine(&self, package: Package, trust: &Trust) -> Result<Examined, Refused> {
-        package.examine(trust, self.max_bytes)
+    pub async fn examine(&self, package: Package, trust: &Trust) -> Result<Examined, Refused> {
+        let (trust, max_bytes) = (trust.clone(), self.max_bytes);
+        blocking(move || package.examine(&trust, max_bytes)).await?
     }
 
     /// The other steps: compile, link, smoke call. Compiling takes from tens of milliseconds (Rust)

@@ -81,19 +81,16 @@ impl CompiledCache {
     }
 
     /// The code of `component` for `engine`, if it is there and ours.
-    fn read(&self, component: &Digest, engine: &EngineHash) -> Option<Vec<u8>> {
+    fn read(&self, component: &Digest, engine: &EngineHash) -> Option<Code> {
         let path = self.file(component, engine);
-        let mut bytes = Vec::new();
-        let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).ok()?;
-        let file = fs::OpenOptions::new().read(true).custom_flags(no_link).open(&path).ok()?;
-        file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
+        let bytes = read_file(&path).ok()?;
         let (tag, code) = bytes.split_at_checked(TAG_BYTES)?;
         let expected = self.tag(component, engine, code);
         if aws_lc_rs::constant_time::verify_slices_are_equal(tag, expected.as_ref()).is_err() {
             tracing::warn!(path = %path.display(), "compiled plugin is not ours, compiling anew");
             return None;
         }
-        Some(code.to_vec())
+        Some(Code { bytes, from: TAG_BYTES })
     }
 
     /// Written under another name and renamed, so that a crash leaves no half of a file.
@@ -107,6 +104,16 @@ impl CompiledCache {
         file.sync_all()?;
         fs::rename(&draft, &path)
     }
+}
+
+/// All of a file at once: its code is some megabytes, and a buffer that grows is copied again and again.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(std::io::Error::other)?;
+    let file = fs::OpenOptions::new().read(true).custom_flags(no_link).open(path)?;
+    let expected = file.metadata()?.len().min(MAX_FILE_BYTES);
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What must be equal for compiled code to fit an engine: wasmtime's version, its settings, the
@@ -145,17 +152,25 @@ impl EngineHash {
 }
 
 /// Compiled code that may be loaded.
-pub(crate) struct Code(Vec<u8>);
+pub(crate) struct Code {
+    bytes: Vec<u8>,
+    /// Where the code begins in them; a file has its tag before.
+    from: usize,
+}
 
 impl Code {
     /// What a compiler of this build has just made for this engine.
     pub(crate) const fn of_compiler(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self { bytes, from: 0 }
     }
 
     /// Compiles in this process. Blocks, without any limit.
     pub(crate) fn made_here(engine: &Engine, component: &[u8]) -> wasmtime::Result<Self> {
-        engine.precompile_component(component).map(Self)
+        engine.precompile_component(component).map(Self::of_compiler)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.from..).unwrap_or_default()
     }
 
     /// The component. Blocks for a moment.
@@ -163,14 +178,14 @@ impl Code {
     pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
         // SAFETY: the bytes are unmodified output of `precompile_component` of this wasmtime, by
         // the invariant of the module.
-        unsafe { Component::deserialize(engine, &self.0) }
+        unsafe { Component::deserialize(engine, self.bytes()) }
     }
 }
 
 impl CompiledCache {
     /// The component with this digest, if its code is there and ours. Blocks.
     pub(crate) fn component(&self, engine: &Engine, component: &Digest) -> Option<Component> {
-        let code = Code(self.read(component, &EngineHash::of(engine))?);
+        let code = self.read(component, &EngineHash::of(engine))?;
         match code.load(engine) {
             Ok(component) => Some(component),
             Err(error) => {
@@ -182,7 +197,7 @@ impl CompiledCache {
 
     /// Keeps the code of the component with this digest. Blocks.
     pub(crate) fn keep(&self, engine: &Engine, component: &Digest, code: &Code) {
-        if let Err(error) = self.write(component, &EngineHash::of(engine), &code.0) {
+        if let Err(error) = self.write(component, &EngineHash::of(engine), code.bytes()) {
             tracing::warn!(%error, "a compiled plugin could not be kept; it is compiled at each start");
         }
     }

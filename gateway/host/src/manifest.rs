@@ -240,7 +240,11 @@ impl Inspection {
         if bytes.len() > max_bytes {
             return Err(AdmitError::TooLarge { bytes: bytes.len(), max: max_bytes });
         }
-        let digest = Digest::of(bytes);
+        Self::known_by(Digest::of(bytes), bytes)
+    }
+
+    /// Reads a component whose size and digest are known.
+    pub(crate) fn known_by(digest: Digest, bytes: &[u8]) -> Result<Self, AdmitError> {
         let outline = parse::outline(bytes)?;
         let manifest = parse::manifest(&outline.manifests)?;
         for import in &outline.imports {

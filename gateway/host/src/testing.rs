@@ -203,7 +203,7 @@ pub(crate) fn unsigned() -> Trust {
 
 /// Admits an unsigned component.
 pub(crate) async fn admit(host: &Host, component: Vec<u8>) -> Result<Admitted, AdmitError> {
-    host.admit(Package { component, signatures: None }, &unsigned()).await
+    host.admit(Package::new(component, None), &unsigned()).await
 }
 
 impl Scene {

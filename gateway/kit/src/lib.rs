@@ -128,7 +128,7 @@ pub async fn test(
 /// not what is tested.
 async fn admit(host: &Host, component: Vec<u8>) -> Result<Admitted, AdmitError> {
     let name = Inspection::of(&component, MAX_COMPONENT_BYTES)?.manifest.name;
-    let package = Package { component, signatures: None };
+    let package = Package::new(component, None);
     Box::pin(host.admit(package, &Trust::default().with_unsigned([name]))).await
 }
 

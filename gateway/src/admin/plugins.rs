@@ -160,7 +160,7 @@ impl Verb {
     pub fn object(&self) -> Option<String> {
         match self {
             Self::List => None,
-            Self::Install(upload) => Some(Digest::of(&upload.package.component).to_string()),
+            Self::Install(upload) => Some(upload.package.digest().to_string()),
             Self::Remove(wanted, _) | Self::Release(wanted) => Some(wanted.to_string()),
         }
     }
@@ -204,7 +204,7 @@ fn install(bytes: &[u8]) -> Result<Verb, OperationError> {
     };
     let component = decoded(told.component)?;
     let signatures = told.signatures.map(decoded).transpose()?;
-    Ok(Verb::Install(Upload { package: Package { component, signatures }, source: told.source }))
+    Ok(Verb::Install(Upload { package: Package::new(component, signatures), source: told.source }))
 }
 
 fn wanted(text: &str) -> Result<Wanted, OperationError> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream};
 use symbolon_core::id::BackendName;
 use symbolon_host::{Admitted, Catalog, Digest, Entry, Generation};
 
@@ -65,16 +66,39 @@ pub(super) struct Chooser<'a> {
     pub(super) running: &'a Running,
 }
 
+/// How many components are admitted at once. Compilers have their own number.
+const ADMISSIONS: usize = 8;
+
+/// What became of each component that is needed.
+type Judged = BTreeMap<Digest, Result<Arc<Admitted>, String>>;
+
 impl Chooser<'_> {
-    /// The component of every backend and target of `config`.
+    /// The component of every backend and target of `config`. Each is admitted once, however many
+    /// want it.
     pub(super) async fn all(&self, config: &Config) -> BTreeMap<BackendName, Chosen> {
         let candidates = self.stock.candidates();
-        let mut chosen = BTreeMap::new();
-        for (name, plugin) in plugins(config) {
-            let of = Box::pin(self.one(&name, plugin, &candidates)).await;
-            chosen.insert(name, of);
-        }
-        chosen
+        let plugins = plugins(config).into_iter();
+        let wanted = plugins.map(|(name, plugin)| {
+            let digest = self.digest(&name, plugin, &candidates);
+            (name, plugin, digest)
+        });
+        let wanted: Vec<_> = wanted.collect();
+        let to = wanted.iter().filter_map(|(_, _, digest)| digest.as_ref().ok().copied());
+        let before = wanted.iter().filter_map(|(name, plugin, _)| self.known_good(name, plugin));
+        let before = before.map(|proven| proven.digest());
+        let judged = Box::pin(self.judged(to.chain(before).collect())).await;
+        let chosen = wanted.into_iter().map(|(name, plugin, digest)| {
+            let chosen = self.one(&name, plugin, (digest, &judged));
+            (name, chosen)
+        });
+        chosen.collect()
+    }
+
+    async fn judged(&self, digests: BTreeSet<Digest>) -> Judged {
+        let of = (self.stock, &*self.foundation.components, self.judge);
+        let one = |digest| async move { (digest, self.admissions.admit(digest, of).await) };
+        let all = stream::iter(digests).map(|digest| Box::pin(one(digest)));
+        all.buffer_unordered(ADMISSIONS).collect().await
     }
 
     /// The digest that the rule gives for one backend or target.
@@ -98,18 +122,17 @@ impl Chooser<'_> {
         })
     }
 
-    async fn one(&self, name: &BackendName, plugin: &PluginRef, of: &[Candidate]) -> Chosen {
-        let to = match self.digest(name, plugin, of) {
-            Ok(digest) => Box::pin(self.admit(digest)).await,
-            Err(reason) => Err(reason),
-        };
+    fn one(
+        &self,
+        name: &BackendName,
+        plugin: &PluginRef,
+        (digest, judged): (Result<Digest, String>, &Judged),
+    ) -> Chosen {
+        let to = digest.and_then(|digest| judgement(judged, digest));
         let to = to.and_then(|to| self.is_meant(name, plugin, &to).map(|()| to));
-        let running = self.running.get(name);
-        let before = match running {
-            Some(running) => Box::pin(self.before(running, plugin, &to)).await,
-            None => None,
-        };
-        Chosen { to, running: running.map(|running| stock::pointed(running)), before }
+        let running = self.running.get(name).map(|running| stock::pointed(running));
+        let before = self.known_good(name, plugin).and_then(|proven| before(&proven, &to, judged));
+        Chosen { to, running, before }
     }
 
     /// Whether somebody has said that this is to run, if it is older than what runs: by the
@@ -137,28 +160,28 @@ impl Chooser<'_> {
         })
     }
 
-    async fn admit(&self, digest: Digest) -> Result<Arc<Admitted>, String> {
-        let of = (self.stock, &*self.foundation.components, self.judge);
-        Box::pin(self.admissions.admit(digest, of)).await
-    }
-
     /// What is known to be good and can be gone back to: of the same plugin, and not in quarantine.
-    async fn before(
-        &self,
-        running: &Arc<Generation>,
-        plugin: &PluginRef,
-        to: &Result<Arc<Admitted>, String>,
-    ) -> Option<(Arc<Admitted>, f64)> {
-        let proven = proven(running);
-        let digest = proven.digest();
-        let is_other = to.as_ref().map_or(true, |to| to.inspection().digest != digest);
-        let is_free = !self.stock.catalog.quarantine.contains_key(&digest);
-        let fits = is_other && is_free && *proven.plugin() == plugin.name;
-        if !fits {
-            return None;
-        }
-        Some((Box::pin(self.admit(digest)).await.ok()?, proven.rate()))
+    fn known_good(&self, name: &BackendName, plugin: &PluginRef) -> Option<Arc<Generation>> {
+        let proven = proven(self.running.get(name)?);
+        let is_free = !self.stock.catalog.quarantine.contains_key(&proven.digest());
+        (is_free && *proven.plugin() == plugin.name).then_some(proven)
     }
+}
+
+fn judgement(judged: &Judged, digest: Digest) -> Result<Arc<Admitted>, String> {
+    judged.get(&digest).cloned().unwrap_or_else(|| Err("it was not examined".to_owned()))
+}
+
+/// What to go back to, and the part of calls at which it failed, if it is another than `to`.
+fn before(
+    proven: &Generation,
+    to: &Result<Arc<Admitted>, String>,
+    judged: &Judged,
+) -> Option<(Arc<Admitted>, f64)> {
+    let digest = proven.digest();
+    let is_other = to.as_ref().map_or(true, |to| to.inspection().digest != digest);
+    let admitted = is_other.then(|| judgement(judged, digest))?;
+    Some((admitted.ok()?, proven.rate()))
 }
 
 /// The component that `text` names among `candidates`: `NAME@VERSION`, or the beginning of a digest.

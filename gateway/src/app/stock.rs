@@ -10,11 +10,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::{StreamExt as _, stream};
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
 use symbolon_host::{AdmitError, Admitted, Digest, Endorsement, Host, Inspection, Package, Trust};
 
 use crate::catalog::choice::Candidate;
 use crate::catalog::{Components, Origin, Pointed, Snapshot};
+
+/// How many files are examined at once.
+const EXAMINATIONS: usize = 8;
 
 /// By what a change of a file is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +103,8 @@ struct Seen {
 /// What was looked at and admitted: a reload compiles nothing twice.
 #[derive(Debug, Default)]
 pub struct Admissions {
-    seen: Mutex<Seen>,
+    /// Held while files are examined: whoever looks at the same time would examine them too.
+    seen: tokio::sync::Mutex<Seen>,
     /// With whom the operator trusted when it was admitted.
     admitted: Mutex<HashMap<Digest, (Arc<Admitted>, Trust)>>,
     refused: Mutex<HashMap<Digest, String>>,
@@ -147,17 +152,14 @@ impl Stock {
     pub(super) async fn take(
         directory: &Path,
         components: &Components,
-        (admissions, judge): (&Arc<Admissions>, Judge<'_>),
+        (admissions, judge): (&Admissions, Judge<'_>),
     ) -> Self {
-        let (directory, seen) = (directory.to_owned(), admissions.clone());
-        let (host, trust) = (judge.host.clone(), judge.trust.clone());
-        let look = move || seen.look(&directory, Judge { host: &host, trust: &trust });
-        let files = tokio::task::spawn_blocking(look).await;
+        let files = Box::pin(admissions.look(directory, judge)).await;
         let catalog = components.snapshot().await.unwrap_or_else(|error| {
             tracing::error!(error = super::chain(&error), "the catalog cannot be read");
             Snapshot::default()
         });
-        Self { files: files.unwrap_or_default(), catalog }
+        Self { files, catalog }
     }
 
     /// All that a backend can be given.
@@ -195,7 +197,7 @@ impl Stock {
                 tokio::task::spawn_blocking(move || Package::read(&path, MAX_COMPONENT_BYTES))
                     .await;
             let package = read.ok().and_then(Result::ok);
-            let is_it = |package: &Package| Digest::of(&package.component) == digest;
+            let is_it = |package: &Package| package.digest() == digest;
             if let Some(package) = package.filter(is_it) {
                 return Ok(package);
             }
@@ -251,21 +253,33 @@ impl Stock {
 
 impl Admissions {
     /// What the directory holds. Only what changed is read, unless whom the operator trusts did.
-    fn look(&self, directory: &Path, judge: Judge<'_>) -> Vec<File> {
-        let look = Look::at(directory);
-        let mut seen = locked(&self.seen);
+    async fn look(&self, directory: &Path, judge: Judge<'_>) -> Vec<File> {
+        let mut seen = self.seen.lock().await;
+        let directory = directory.to_owned();
+        let look = tokio::task::spawn_blocking(move || Look::at(&directory)).await;
+        let look = look.unwrap_or_default();
         if seen.trust != *judge.trust {
             *seen = Seen { trust: judge.trust.clone(), files: HashMap::new() };
         }
-        let mut fresh = HashMap::new();
-        let mut found = Vec::new();
-        for (path, stamps) in look.components() {
+        let known = |(path, stamps): (&PathBuf, _)| {
             let before = seen.files.remove(path).filter(|(before, _)| *before == stamps);
-            let known = before.map_or_else(|| examined(path, judge), |(_, known)| known);
-            found.push(File { path: path.clone(), known: known.clone() });
-            fresh.insert(path.clone(), (stamps, known));
-        }
-        seen.files = fresh;
+            let path = path.clone();
+            async move {
+                let known = match before {
+                    Some((_, known)) => known,
+                    None => examined(path.clone(), judge).await,
+                };
+                (path, (stamps, known))
+            }
+        };
+        let files: Vec<_> =
+            stream::iter(look.components().map(known)).buffered(EXAMINATIONS).collect().await;
+        let file = |(path, (_, known)): &(PathBuf, (_, Known))| File {
+            path: path.clone(),
+            known: known.clone(),
+        };
+        let found = files.iter().map(file).collect();
+        seen.files = files.into_iter().collect();
         found
     }
 
@@ -303,7 +317,7 @@ impl Admissions {
         package: Package,
         judge: Judge<'_>,
     ) -> Result<Arc<Admitted>, String> {
-        let digest = Digest::of(&package.component);
+        let digest = package.digest();
         match Box::pin(self.judged(package, judge)).await {
             Ok(admitted) => {
                 let admitted = Arc::new(admitted);
@@ -321,7 +335,8 @@ impl Admissions {
     }
 
     async fn judged(&self, package: Package, judge: Judge<'_>) -> Result<Admitted, AdmitError> {
-        let examined = judge.host.examine(package, judge.trust).map_err(|refused| refused.error)?;
+        let examined = judge.host.examine(package, judge.trust).await;
+        let examined = examined.map_err(|refused| refused.error)?;
         let known = locked(&self.admitted).get(&examined.inspection().digest).cloned();
         match known.and_then(|(admitted, _)| admitted.endorsed_by(&examined)) {
             Some(admitted) => Ok(admitted),
@@ -358,16 +373,18 @@ fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn examined(path: &Path, judge: Judge<'_>) -> Known {
+async fn examined(path: PathBuf, judge: Judge<'_>) -> Known {
     let refused = |reason: String, inspection| {
         tracing::error!(file = %path.display(), reason, "the component is refused");
         Known::Refused(reason, inspection)
     };
-    let package = match Package::read(path, MAX_COMPONENT_BYTES) {
-        Ok(package) => package,
-        Err(error) => return refused(error.to_string(), None),
+    let place = path.clone();
+    let read = move || Package::read(&place, MAX_COMPONENT_BYTES);
+    let package = match tokio::task::spawn_blocking(read).await.map_err(std::io::Error::from) {
+        Ok(Ok(package)) => package,
+        Ok(Err(error)) | Err(error) => return refused(error.to_string(), None),
     };
-    match judge.host.examine(package, judge.trust) {
+    match judge.host.examine(package, judge.trust).await {
         Ok(examined) => Known::Good(Box::new(examined.inspection().clone())),
         Err(found) => refused(found.error.to_string(), found.inspection),
     }

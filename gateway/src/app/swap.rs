@@ -339,7 +339,7 @@ impl App {
     /// What there is now.
     pub(super) async fn looked(&self) -> Stock {
         let config = self.config();
-        let of = (&self.admissions, self.judge(&config));
+        let of = (&*self.admissions, self.judge(&config));
         Stock::take(&config.plugins.directory, &self.foundation.components, of).await
     }
 

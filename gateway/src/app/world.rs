@@ -61,7 +61,7 @@ pub(super) struct Built {
 pub(super) async fn build(
     config: &Config,
     foundation: &Foundation,
-    admissions: &Arc<Admissions>,
+    admissions: &Admissions,
     (before, running): (&KeptKeys, &Running),
 ) -> Result<Built, StartError> {
     let bundle = bundle(config)?;

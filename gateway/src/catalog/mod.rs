@@ -161,7 +161,7 @@ impl Components {
     ) -> Result<Installed, CatalogError> {
         let digest = inspection.digest;
         let key = Namespace::PluginComponent.key(digest.hex());
-        self.shelf.write(digest, package).await?;
+        self.shelf.write(package).await?;
         kill::reach(Point::AfterShelved);
         let known = self.store.get(&key).await?;
         let known = known.and_then(|bytes| decode::<Installed>(&bytes).ok());

@@ -85,8 +85,8 @@ impl Shelf {
         self.blocking(move |shelf| shelf.read_now(digest)).await
     }
 
-    pub(super) async fn write(&self, digest: Digest, package: Package) -> Result<(), ShelfError> {
-        self.blocking(move |shelf| shelf.write_now(digest, &package)).await
+    pub(super) async fn write(&self, package: Package) -> Result<(), ShelfError> {
+        self.blocking(move |shelf| shelf.write_now(&package)).await
     }
 
     pub(super) async fn remove(&self, digest: Digest) -> Result<(), ShelfError> {
@@ -109,7 +109,7 @@ impl Shelf {
     fn read_now(&self, digest: Digest) -> Result<Package, ShelfError> {
         let path = self.file(digest);
         match Package::read(&path, MAX_COMPONENT_BYTES) {
-            Ok(package) if Digest::of(&package.component) == digest => Ok(package),
+            Ok(package) if package.digest() == digest => Ok(package),
             Ok(_) => Err(ShelfError::Damaged { path }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(ShelfError::Missing(digest))
@@ -118,17 +118,17 @@ impl Shelf {
         }
     }
 
-    fn write_now(&self, digest: Digest, package: &Package) -> Result<(), ShelfError> {
+    fn write_now(&self, package: &Package) -> Result<(), ShelfError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.make()?;
-        let path = self.file(digest);
+        let path = self.file(package.digest());
         // Signatures first: bytes without theirs would be refused after a crash.
-        match &package.signatures {
+        match package.signatures() {
             Some(signatures) => self.put(&Package::signature_file(&path), signatures)?,
             None => gone(&Package::signature_file(&path))?,
         }
-        let is_there = self.read_now(digest).is_ok();
-        if is_there { Ok(()) } else { self.put(&path, &package.component) }
+        let is_there = self.read_now(package.digest()).is_ok();
+        if is_there { Ok(()) } else { self.put(&path, package.component()) }
     }
 
     fn make(&self) -> Result<(), ShelfError> {

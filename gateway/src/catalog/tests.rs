@@ -222,8 +222,8 @@ const COMPONENT: &str = r#"(component (@custom "symbolon:manifest" ""))"#;
 
 /// Bytes, and what is said of them: the catalog believes what it is told, and checks the digest.
 fn package(of: &str) -> (Digest, Package) {
-    let component = of.as_bytes().to_vec();
-    (Digest::of(&component), Package { component, signatures: None })
+    let package = Package::new(of.into(), None);
+    (package.digest(), package)
 }
 
 #[tokio::test]
@@ -231,8 +231,8 @@ async fn bytes_are_private_and_are_what_their_name_says() {
     let scene = Scene::new();
     let shelf = Shelf::at(scene.home.path().join("plugins"));
     let (digest, sent) = package(COMPONENT);
-    let sent = Package { signatures: Some(b"signed".to_vec()), ..sent };
-    shelf.write(digest, sent.clone()).await.unwrap();
+    let sent = Package::new(sent.component().into(), Some(b"signed".to_vec()));
+    shelf.write(sent.clone()).await.unwrap();
     assert_eq!(scene.components.package(digest).await.unwrap(), sent);
     let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(scene.home.path().join("plugins")), 0o700);
@@ -247,7 +247,7 @@ async fn bytes_are_private_and_are_what_their_name_says() {
         assert!(matches!(refused, Err(ShelfError::Damaged { .. })), "{what}: {refused:?}");
     }
     // Installed again, it is whole again.
-    shelf.write(digest, sent.clone()).await.unwrap();
+    shelf.write(sent.clone()).await.unwrap();
     assert_eq!(scene.components.package(digest).await.unwrap(), sent);
     shelf.remove(digest).await.unwrap();
     shelf.remove(digest).await.unwrap();
@@ -260,8 +260,8 @@ async fn a_directory_open_to_others_takes_nothing() {
     let directory = scene.home.path().join("plugins");
     std::fs::create_dir(&directory).unwrap();
     std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let (digest, sent) = package(COMPONENT);
-    let refused = Shelf::at(directory).write(digest, sent).await;
+    let (_, sent) = package(COMPONENT);
+    let refused = Shelf::at(directory).write(sent).await;
     assert!(matches!(refused, Err(ShelfError::Open(_))), "{refused:?}");
 }
 
@@ -293,7 +293,7 @@ async fn bytes_without_a_record_are_named_and_a_record_without_bytes_can_be_remo
     let scene = Scene::new();
     let (digest, sent) = package(COMPONENT);
     let shelf = Shelf::at(scene.home.path().join("plugins"));
-    shelf.write(digest, sent).await.unwrap();
+    shelf.write(sent).await.unwrap();
     let snapshot = scene.components.snapshot().await.unwrap();
     assert_eq!(snapshot.strays().collect::<Vec<_>>(), [&digest]);
     // What else lies there is not looked at.

@@ -11,12 +11,13 @@ use crate::admit::AdmitError;
 use crate::manifest::{Digest, Inspection};
 
 /// What is read from a disk or a socket. Nothing of it is believed.
+///
+/// INVARIANT: `digest` is that of `component`. It is taken once; the bytes do not change afterwards.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Package {
-    /// The component.
-    pub component: Vec<u8>,
-    /// The signature file, if there is one.
-    pub signatures: Option<Vec<u8>>,
+    component: Vec<u8>,
+    digest: Digest,
+    signatures: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Package {
@@ -27,6 +28,31 @@ impl fmt::Debug for Package {
 }
 
 impl Package {
+    /// A component, and the signature file that came with it, if one did.
+    #[must_use]
+    pub fn new(component: Vec<u8>, signatures: Option<Vec<u8>>) -> Self {
+        let digest = Digest::of(&component);
+        Self { component, digest, signatures }
+    }
+
+    /// The component's bytes.
+    #[must_use]
+    pub fn component(&self) -> &[u8] {
+        &self.component
+    }
+
+    /// What the component is known by: SHA-256 of its bytes.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The bytes of the signature file, if there is one.
+    #[must_use]
+    pub fn signatures(&self) -> Option<&[u8]> {
+        self.signatures.as_deref()
+    }
+
     /// Reads `component` and the signature file beside it. Of each no more is read than shows that
     /// it is too large.
     ///
@@ -38,7 +64,7 @@ impl Package {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { component: read(component, max_bytes)?, signatures })
+        Ok(Self::new(read(component, max_bytes)?, signatures))
     }
 
     /// Where the signatures of the component at `path` are: `X.wasm.sig` beside `X.wasm`.
@@ -54,12 +80,12 @@ impl Package {
     /// # Errors
     /// [`Refused`] with the step that refuses.
     pub fn examine(self, trust: &Trust, max_bytes: usize) -> Result<Examined, Refused> {
-        let Self { component, signatures } = self;
+        let Self { component, digest, signatures } = self;
         if component.len() > max_bytes {
             return Err(AdmitError::TooLarge { bytes: component.len(), max: max_bytes }.into());
         }
-        let verdict = trust.judge(Digest::of(&component), signatures.as_deref())?;
-        let inspection = Inspection::of(&component, max_bytes)?;
+        let verdict = trust.judge(digest, signatures.as_deref())?;
+        let inspection = Inspection::known_by(digest, &component)?;
         match endorsement(verdict, trust, &inspection) {
             Ok(endorsement) => Ok(Examined { component, inspection, endorsement }),
             Err(error) => Err(Refused { error, inspection: Some(Box::new(inspection)) }),
@@ -69,8 +95,10 @@ impl Package {
 
 fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     let most = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    let file = File::open(path)?;
+    let expected = file.metadata()?.len().min(most);
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

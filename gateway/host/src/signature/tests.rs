@@ -65,9 +65,8 @@ impl Scene {
     }
 
     fn examine(&self, file: Option<&str>, trust: &Trust) -> Result<Endorsement, AdmitError> {
-        let (component, signatures) =
-            (self.component.clone(), file.map(|file| file.as_bytes().to_vec()));
-        let examined = Package { component, signatures }.examine(trust, MAX_COMPONENT_BYTES);
+        let package = Package::new(self.component.clone(), file.map(|file| file.into()));
+        let examined = package.examine(trust, MAX_COMPONENT_BYTES);
         examined.map(|e| e.endorsement().clone()).map_err(|refused| refused.error)
     }
 }
@@ -211,16 +210,16 @@ fn nothing_is_parsed_before_the_signatures_hold() {
 async fn an_admitted_component_is_judged_anew_without_being_compiled_anew() {
     let scene = Scene::new();
     let (host, file) = (host(), scene.file(scene.claim(), &["one", "two"]));
-    let package =
-        || Package { component: scene.component.clone(), signatures: Some(file.clone().into()) };
+    let package = || Package::new(scene.component.clone(), Some(file.clone().into()));
     let admitted = host.admit(package(), &scene.trust(&["one"], Policy::default())).await.unwrap();
     assert_eq!(admitted.endorsement(), &Endorsement::Signed(names(&["one"])));
-    let examined = host.examine(package(), &scene.trust(&["two"], Policy::default())).unwrap();
+    let examined =
+        host.examine(package(), &scene.trust(&["two"], Policy::default())).await.unwrap();
     let again = admitted.endorsed_by(&examined).unwrap();
     assert_eq!(again.endorsement(), &Endorsement::Signed(names(&["two"])));
     let other = Guest { items: "(func)", ..Guest::default() }.component();
-    let other = Package { component: other, signatures: None };
-    let other = host.examine(other, &crate::testing::unsigned()).unwrap();
+    let other = Package::new(other, None);
+    let other = host.examine(other, &crate::testing::unsigned()).await.unwrap();
     assert!(admitted.endorsed_by(&other).is_none(), "of another component");
 }
 

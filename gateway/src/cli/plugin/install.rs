@@ -25,8 +25,8 @@ pub(super) async fn run(args: &Args, form: Form) -> Result<(), Failure> {
     let package = Package::read(&args.file, MAX_COMPONENT_BYTES)
         .map_err(|error| Failure::new(format!("cannot read {file}: {error}")))?;
     let body = json!({
-        "component": STANDARD.encode(&package.component),
-        "signatures": package.signatures.map(|signatures| STANDARD.encode(signatures)),
+        "component": STANDARD.encode(package.component()),
+        "signatures": package.signatures().map(|signatures| STANDARD.encode(signatures)),
         "source": file.to_string(),
     });
     output::value(&args.gateway.post("/v1/plugins", &body).await?, form, &[])

@@ -31,10 +31,10 @@ pub(super) fn run(args: &SignArgs, form: Form) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("{} {error}", args.key.display())))?;
     let package = Package::read(&args.file, MAX_COMPONENT_BYTES)
         .map_err(|error| Failure::new(format!("cannot read {}: {error}", args.file.display())))?;
-    let inspection = Inspection::of(&package.component, MAX_COMPONENT_BYTES)
+    let inspection = Inspection::of(package.component(), MAX_COMPONENT_BYTES)
         .map_err(|error| Failure::of(&error))?;
     let place = Package::signature_file(&args.file);
-    let mut file = begun(&Claim::of(&inspection), package.signatures, &place, args.replace)?;
+    let mut file = begun(&Claim::of(&inspection), package.signatures(), &place, args.replace)?;
     file.sign(&key).map_err(|error| Failure::of(&error))?;
     write(&place, &file.to_string())
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", place.display())))?;
@@ -53,12 +53,12 @@ pub(super) fn run(args: &SignArgs, form: Form) -> Result<(), Failure> {
 /// The signatures so far, if they are of these bytes.
 fn begun(
     claim: &Claim,
-    there: Option<Vec<u8>>,
+    there: Option<&[u8]>,
     place: &Path,
     replace: bool,
 ) -> Result<Signatures, Failure> {
     let Some(bytes) = there else { return Ok(Signatures::new(claim.clone())) };
-    match Signatures::parse(&bytes) {
+    match Signatures::parse(bytes) {
         Ok(file) if file.claim() == claim => Ok(file),
         Ok(_) | Err(_) if replace => Ok(Signatures::new(claim.clone())),
         Ok(file) => Err(Failure::new(format!(
