@@ -11,6 +11,7 @@ use crate::{policy, region};
 /// A backend or target of this plugin.
 #[derive(Deserialize)]
 #[serde(tag = "service")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Config {
     /// The token service: a target.
     #[serde(rename = "sts")]
@@ -26,43 +27,74 @@ pub(crate) enum Config {
 /// The token service, asked for sessions of one role.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Sts {
+    /// The region, such as `eu-central-1`.
+    #[cfg_attr(test, schemars(regex(pattern = "^[a-z]{2,4}(-[a-z]+)+-[1-9]$")))]
     region: String,
+    /// Another address of the service: a VPC endpoint, a FIPS endpoint, a partition of its own.
+    #[cfg_attr(test, schemars(extend("format" = "uri", "pattern" = "^https://[^/?#@]+/?$")))]
     endpoint: Option<String>,
+    /// The role whose session is asked for.
+    #[cfg_attr(test, schemars(regex(pattern = "^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$")))]
     pub(crate) role_arn: String,
-    /// Seconds.
+    /// The longest session, in seconds.
     #[serde(default = "an_hour")]
+    #[cfg_attr(test, schemars(range(min = 900, max = 43_200)))]
     pub(crate) duration: u64,
+    /// The name of the session; `{request}` stands for the id of the request.
     #[serde(default = "session_name")]
+    #[cfg_attr(test, schemars(length(min = 2)))]
     session_name: String,
+    /// A session policy: JSON, as text.
+    #[cfg_attr(test, schemars(length(max = 2048)))]
     pub(crate) policy: Option<String>,
+    /// Managed policies as session policies.
     #[serde(default)]
+    #[cfg_attr(test, schemars(length(max = 10)))]
     pub(crate) policy_arns: Vec<String>,
+    /// Asks with another target's session (AssumeRole) instead of an assertion.
     pub(crate) chain: Option<Chain>,
 }
 
 /// What is asked besides, when one role's session asks for another's.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Chain {
+    /// What the role's trust policy expects.
+    #[cfg_attr(test, schemars(length(min = 2, max = 1224)))]
     pub(crate) external_id: Option<String>,
+    /// The source identity, if the chain has none yet.
+    #[cfg_attr(test, schemars(length(min = 2, max = 64)))]
     pub(crate) source_identity: Option<String>,
+    /// Session tags.
     #[serde(default)]
     pub(crate) tags: BTreeMap<String, String>,
+    /// Keys of tags that later sessions of the chain keep.
     #[serde(default)]
+    #[cfg_attr(test, schemars(length(max = 50)))]
     pub(crate) transitive_tags: Vec<String>,
 }
 
 /// Secrets Manager.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Secrets {
+    /// The region, such as `eu-central-1`.
+    #[cfg_attr(test, schemars(regex(pattern = "^[a-z]{2,4}(-[a-z]+)+-[1-9]$")))]
     pub(crate) region: String,
+    /// Another address of the service: a VPC endpoint, a FIPS endpoint, a partition of its own.
+    #[cfg_attr(test, schemars(extend("format" = "uri", "pattern" = "^https://[^/?#@]+/?$")))]
     endpoint: Option<String>,
+    /// What a path is: the name of a secret, or its ARN.
     #[serde(default)]
     pub(crate) by: By,
+    /// What stands before a path to make a name.
     #[serde(default)]
     pub(crate) prefix: String,
+    /// Whether a value is a JSON object whose members are the fields of the secret.
     #[serde(default)]
     pub(crate) json: bool,
 }
@@ -71,6 +103,7 @@ pub(crate) struct Secrets {
 /// forbids one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 pub(crate) enum By {
     /// The secret's name.
     #[default]
@@ -82,19 +115,29 @@ pub(crate) enum By {
 /// SSM Parameter Store.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Parameters {
+    /// The region, such as `eu-central-1`.
+    #[cfg_attr(test, schemars(regex(pattern = "^[a-z]{2,4}(-[a-z]+)+-[1-9]$")))]
     region: String,
+    /// Another address of the service: a VPC endpoint, a FIPS endpoint, a partition of its own.
+    #[cfg_attr(test, schemars(extend("format" = "uri", "pattern" = "^https://[^/?#@]+/?$")))]
     endpoint: Option<String>,
+    /// What stands before a path to make a name.
     #[serde(default = "slash")]
     pub(crate) prefix: String,
+    /// The types that a parameter may have.
     #[serde(default = "encrypted")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(crate) types: Vec<Kind>,
+    /// Whether a value is a JSON object whose members are the fields of the secret.
     #[serde(default)]
     pub(crate) json: bool,
 }
 
 /// The types of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 pub(crate) enum Kind {
     /// Encrypted.
     SecureString,

@@ -31,6 +31,11 @@ fn sts(more: &str) -> String {
 }
 
 #[test]
+fn the_manifest_has_the_schema_of_the_configuration() -> Result<(), String> {
+    symbolon_plugin::schema::hold::<Config>(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
 fn what_is_not_surely_sound_is_refused() {
     let long = format!(r#","policy":"{{\"Statement\":[],\"Id\":\"{}\"}}""#, "x".repeat(2000));
     for json in [

@@ -10,14 +10,26 @@ use symbolon_plugin::Error;
 /// A target or a backend of this plugin.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Config {
+    /// Which of Microsoft's clouds: decides where to log in, and below which name vaults are.
     #[serde(default)]
     pub(crate) cloud: Cloud,
+    /// For a target: the tenant, by id or domain.
     pub(crate) tenant: Option<String>,
+    /// For a target: the application or user-assigned identity whose federated credential names the
+    /// gateway.
     pub(crate) client_id: Option<String>,
+    /// For a target: what tokens are for; the scope is this and `/.default`. Key Vault if none.
     pub(crate) resource: Option<String>,
+    /// For a backend: where the vault is, `https://<name>.vault.azure.net`.
+    #[cfg_attr(test, schemars(extend("format" = "uri")))]
     pub(crate) vault: Option<String>,
+    /// How a certificate that is kept as PKCS#12 is given: as its parts in PEM (the default), or as
+    /// the file it is.
     pub(crate) certificates: Option<Certificates>,
+    /// Whether to ask, for a secret that is not there, if it is one that was deleted and can be
+    /// recovered.
     #[serde(default)]
     pub(crate) tell_deleted: bool,
 }
@@ -25,6 +37,7 @@ pub(crate) struct Config {
 /// Microsoft's clouds, which do not know each other's identities.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema, serde::Serialize))]
 pub(crate) enum Cloud {
     #[default]
     Public,
@@ -35,6 +48,7 @@ pub(crate) enum Cloud {
 /// How a certificate in PKCS#12 is given.
 #[derive(Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Certificates {
     /// As `certificate`, `chain` and `private_key`, in PEM.
     Pem,

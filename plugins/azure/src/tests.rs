@@ -31,6 +31,11 @@ fn assert_is(error: &Error, kind: ErrorKind, code: &str, what: &str) {
 }
 
 #[test]
+fn the_manifest_has_the_schema_of_the_configuration() -> Result<(), String> {
+    symbolon_plugin::schema::hold::<Config>(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
 fn a_configuration_is_of_a_target_or_of_a_backend() {
     let of_target = |more: &str| format!(r#"{{"tenant":"{TENANT}","client_id":"{CLIENT}"{more}}}"#);
     for json in [

@@ -12,22 +12,36 @@ const CLOUD_PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// A target or a backend of this plugin.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Config {
+    /// For a target: the provider of the workload identity pool that believes the gateway,
+    /// `projects/<number>/locations/global/workloadIdentityPools/<pool>/providers/<provider>`.
     pub(crate) provider: Option<String>,
+    /// What tokens of the target are good for at most; that of the whole platform if none.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(crate) scopes: Option<Vec<String>>,
+    /// The service account that the federated identity acts as; none: the federated token itself.
     pub(crate) service_account: Option<String>,
+    /// Service accounts on the way to it, in order.
     #[serde(default)]
     pub(crate) delegates: Vec<String>,
+    /// An ID token of the service account instead of an access token.
     pub(crate) id_token: Option<IdToken>,
+    /// For a backend: the project, by id or number, whose secrets are read.
     pub(crate) project: Option<String>,
+    /// For regional secrets: the region, such as `europe-west3`.
     pub(crate) location: Option<String>,
 }
 
 /// An ID token of a service account.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct IdToken {
+    /// Whom it is for.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(crate) audience: String,
+    /// Whether it names the account's address.
     #[serde(default)]
     pub(crate) include_email: bool,
 }

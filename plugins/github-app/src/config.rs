@@ -11,20 +11,31 @@ const MOST_REPOSITORIES: usize = 500;
 /// A target of this plugin.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Config {
+    /// Where the API is: `https://api.github.com`, `https://api.<name>.ghe.com`, or
+    /// `https://<host>/api/v3` of an Enterprise Server.
     #[serde(default = "public")]
+    #[cfg_attr(test, schemars(extend("format" = "uri", "pattern" = "^https://[^/?#@]+(/api/v3)?/?$")))]
     pub(crate) address: String,
+    /// The id of the installation.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub(crate) installation: u64,
+    /// Names of repositories, without their owner.
     #[serde(default)]
     pub(crate) repositories: Vec<String>,
+    /// Ids of repositories, which outlive a renaming.
     #[serde(default)]
     pub(crate) repository_ids: Vec<u64>,
+    /// What tokens may do, by permission: `read`, `write` or `admin`.
+    #[cfg_attr(test, schemars(extend("minProperties" = 1)))]
     pub(crate) permissions: BTreeMap<String, Level>,
 }
 
 /// How much of a permission; each contains the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Level {
     Read,
     Write,

@@ -37,6 +37,11 @@ fn scopes(scopes: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn the_manifest_has_the_schema_of_the_configuration() -> Result<(), String> {
+    symbolon_plugin::schema::hold::<Config>(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
 fn an_unsound_configuration_is_refused() {
     let with =
         |more: &str| format!(r#"{{"installation":1,"permissions":{{"contents":"read"}},{more}}}"#);

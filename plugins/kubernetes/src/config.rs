@@ -6,11 +6,17 @@ use symbolon_plugin::{Error, http};
 /// A backend of this plugin.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Config {
+    /// Where the API server is: `https://host` or `https://host:port`.
+    #[cfg_attr(test, schemars(extend("format" = "uri", "pattern" = "^https://[^/?#@]+/?$")))]
     pub(crate) address: String,
+    /// The one namespace; a path is the name of a secret.
     pub(crate) namespace: Option<String>,
+    /// Several namespaces; a path is `namespace/name`.
     #[serde(default)]
     pub(crate) namespaces: Vec<String>,
+    /// Whether names may be listed. Kubernetes gives whoever may list secrets their values too.
     #[serde(default)]
     pub(crate) list: bool,
 }

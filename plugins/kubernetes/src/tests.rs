@@ -51,6 +51,11 @@ fn assert_is(error: &Error, kind: ErrorKind, code: &str, what: &str) {
 }
 
 #[test]
+fn the_manifest_has_the_schema_of_the_configuration() -> Result<(), String> {
+    symbolon_plugin::schema::hold::<Config>(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
 fn a_secret_is_its_fields() {
     let secret = opened(&object("Secret", "db", "Opaque", r#"{"password":"czNjcjN0","b":"AP8="}"#));
     let secret = secret.expect("a secret");

@@ -19,8 +19,11 @@ const ALMIGHTY: [&str; 3] =
 /// A backend of this plugin.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Config {
+    /// What tells this gateway's users from those of another gateway on the same server.
     #[serde(default = "symbolon")]
+    #[cfg_attr(test, schemars(regex(pattern = "^[a-z0-9-]{1,63}$")))]
     pub(crate) mark: String,
 }
 

@@ -139,6 +139,11 @@ fn issue(server: &Server, role: &str) -> Result<Issued, Error> {
 }
 
 #[test]
+fn the_manifest_has_the_schema_of_the_configuration() -> Result<(), String> {
+    symbolon_plugin::schema::hold::<Config>(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
 fn a_user_is_made_in_one_transaction_and_ends_a_little_after_its_lease() {
     let server = Server::answers([look(false, None), ("CREATE ROLE", fine())]);
     let role = r#"{"member_of":"app_readonly","connection_limit":5}"#;

@@ -24,7 +24,9 @@
 
 use std::path::Path;
 
-use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,12 +47,22 @@ struct Manifest {
     metadata: Value,
 }
 
-/// The schema of a configuration. The first words of a member's documentation are its description.
+/// The schema of a configuration, whole in itself. A member's documentation is its description; where a
+/// type says what its default is, and can be written (`Serialize`), the schema has it.
 #[must_use]
 pub fn of<C: JsonSchema>() -> Value {
-    let mut schema = schemars::schema_for!(C);
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let lines = RecursiveTransform(described_in_one_line);
+    let mut schema = settings.with_transform(lines).into_generator().into_root_schema_for::<C>();
     schema.remove("title");
     schema.into()
+}
+
+fn described_in_one_line(schema: &mut Schema) {
+    if let Some(Value::String(words)) = schema.get_mut("description") {
+        *words = words.replace('\n', " ");
+    }
 }
 
 /// Holds `manifest.json` in `directory` to the schema of `C`; or, if the environment says
@@ -89,10 +101,18 @@ mod tests {
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "looked at as a type only")]
     struct Config {
-        /// Where the server is.
+        /// Where the server is,
+        /// by its URL.
         address: String,
         #[serde(default)]
-        folder: Option<String>,
+        inner: Option<Inner>,
+    }
+
+    #[derive(JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "looked at as a type only")]
+    struct Inner {
+        folder: String,
     }
 
     #[test]
@@ -100,7 +120,9 @@ mod tests {
         let schema = of::<Config>();
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(schema["required"], serde_json::json!(["address"]));
-        assert_eq!(schema["properties"]["address"]["description"], "Where the server is.");
+        let described = "Where the server is, by its URL.";
+        assert_eq!(schema["properties"]["address"]["description"], described);
+        assert_eq!(schema["properties"]["inner"]["additionalProperties"], false);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! As much of JSON Schema as is needed to know which keys a configuration may have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -29,14 +29,18 @@ pub(crate) fn is_closed(schema: &Value) -> bool {
     closes(schema) || !branches.is_empty() && branches.into_iter().all(closes)
 }
 
-/// The keys that any configuration must have.
-pub(crate) fn required(schema: &Value) -> Vec<String> {
-    let names = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-    names.filter_map(Value::as_str).map(str::to_owned).collect()
+/// The keys that any configuration must have: those of the schema, and those of every branch.
+pub(crate) fn required(schema: &Value) -> BTreeSet<String> {
+    let names = |of: &Value| -> BTreeSet<String> {
+        let names = of.get("required").and_then(Value::as_array).into_iter().flatten();
+        names.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let in_branches = branches(schema).map(names).reduce(|all, these| &all & &these);
+    &names(schema) | &in_branches.unwrap_or_default()
 }
 
-/// Paths of keys that nothing describes. One that is `true` or a constant in a branch only tells the
-/// branches apart.
+/// Paths of keys that nothing describes. A constant that tells branches apart is described by the words
+/// of the branches.
 pub(crate) fn undescribed(schema: &Value) -> Vec<String> {
     let mut all = Vec::new();
     walk(schema, "", &mut all);
@@ -48,7 +52,7 @@ pub(crate) fn undescribed(schema: &Value) -> Vec<String> {
 fn walk(schema: &Value, at: &str, all: &mut Vec<String>) {
     let below = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
     for (name, of) in keys(schema) {
-        if !of.iter().any(|of| of.get("description").is_some_and(Value::is_string)) {
+        if !of.iter().any(|of| is_described(of)) && !tells_apart(schema, &name) {
             all.push(below(&name));
         }
         of.iter().for_each(|of| walk(of, &below(&name), all));
@@ -61,6 +65,16 @@ fn walk(schema: &Value, at: &str, all: &mut Vec<String>) {
             part.get(word).into_iter().for_each(|of| walk(of, at, all));
         }
     }
+}
+
+fn is_described(schema: &Value) -> bool {
+    schema.get("description").is_some_and(Value::is_string)
+}
+
+/// Whether it is a constant wherever a branch has it, and these branches have words of their own.
+fn tells_apart(schema: &Value, key: &str) -> bool {
+    let mut having = parts(schema).filter_map(|it| Some((it, it.get("properties")?.get(key)?)));
+    having.all(|(branch, of)| of.get("const").is_some() && is_described(branch))
 }
 
 /// A schema and its branches.
@@ -97,8 +111,21 @@ mod tests {
         assert_eq!(keys(&schema).keys().collect::<Vec<_>>(), ["kind", "one", "two"]);
         assert_eq!(undescribed(&schema), ["one", "two.inner", "value.text"]);
         assert!(is_closed(&schema));
-        assert_eq!(required(&schema), ["kind"]);
+        assert_eq!(required(&schema), BTreeSet::from(["kind".to_owned()]));
         assert!(!is_closed(&json!({ "properties": {} })));
         assert!(!is_closed(&json!({ "oneOf": [{ "additionalProperties": false }, {}] })));
+    }
+
+    #[test]
+    fn what_tells_branches_apart_is_described_and_required_by_them() {
+        let branch = |name: &str, words: Value| {
+            json!({ "description": words, "required": ["kind", name],
+                "properties": { "kind": { "const": name }, name: { "description": "d" } } })
+        };
+        let schema = json!({ "oneOf": [branch("a", json!("d")), branch("b", json!("d"))] });
+        assert_eq!(required(&schema), BTreeSet::from(["kind".to_owned()]));
+        assert!(undescribed(&schema).is_empty());
+        let wordless = json!({ "oneOf": [branch("a", json!("d")), branch("b", Value::Null)] });
+        assert_eq!(undescribed(&wordless), ["kind"]);
     }
 }
