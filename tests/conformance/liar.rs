@@ -8,13 +8,13 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use symbolon_kit::{Check, Misbehaviour as M, Options, Report, Script};
 
-use super::component;
+use super::{compiler, component};
 
 const SCRIPT: &str = include_str!("liar.toml");
 
 async fn told(script: &str, options: &Options) -> Report {
     let script = Script::from_toml(script).unwrap();
-    symbolon_kit::test(component("liar"), &script, options, &|_| ()).await.unwrap()
+    symbolon_kit::test(component("liar"), &script, options, compiler(), &|_| ()).await.unwrap()
 }
 
 /// A lie, the cases that it is told in, and the checks that find it: these and no others.
@@ -102,7 +102,8 @@ async fn no_check_is_one_that_cannot_fail() {
 async fn what_is_no_component_is_not_admitted() {
     let script = Script::from_toml(SCRIPT).unwrap();
     let (component, options) = (b"no component".to_vec(), Options::default());
-    let report = symbolon_kit::test(component, &script, &options, &|_| ()).await.unwrap();
+    let report =
+        symbolon_kit::test(component, &script, &options, compiler(), &|_| ()).await.unwrap();
     assert_eq!(report.failed(), [Check::Admission]);
 }
 
@@ -135,7 +136,7 @@ async fn a_schema_that_describes_nothing_is_found() {
     }
     let script = Script::from_toml(&SCRIPT.replace("LIE", "none")).unwrap();
     let options = Options { cases: vec!["nowhere".to_owned()], ..Options::default() };
-    let report = symbolon_kit::test(silent, &script, &options, &|_| ()).await.unwrap();
+    let report = symbolon_kit::test(silent, &script, &options, compiler(), &|_| ()).await.unwrap();
     assert_eq!(report.failed(), [Check::ConfigDescribed], "{report}");
 }
 

@@ -5,9 +5,15 @@ mod liar;
 
 use std::path::PathBuf;
 
+use symbolon_host::{CompileLimits, Compiler, CompilerProcess};
 use symbolon_kit::{Check, Options, Report, Script};
-use symbolon_tests::harness::plugins;
 use symbolon_tests::harness::postgres::{ADMIN, DATABASE, Postgres, Version};
+use symbolon_tests::harness::{binary, plugins};
+
+/// As the command has it: the gateway's binary.
+fn compiler() -> Compiler {
+    Compiler::Process(CompilerProcess::new(binary(), CompileLimits::default()))
+}
 
 /// A component that was built.
 fn component(name: &str) -> Vec<u8> {
@@ -23,7 +29,8 @@ fn script(name: &str) -> Script {
 }
 
 async fn test(name: &str, options: &Options) -> Report {
-    let report = symbolon_kit::test(component(name), &script(name), options, &|_| ()).await;
+    let report =
+        symbolon_kit::test(component(name), &script(name), options, compiler(), &|_| ()).await;
     report.unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -116,6 +123,7 @@ async fn one_check_and_one_case_run_alone() {
     assert_eq!(report.looked(Check::NoLeaks), 0);
     let unknown = Options { cases: vec!["nothing".to_owned()], ..Options::default() };
     let refused =
-        symbolon_kit::test(component("static"), &script("static"), &unknown, &|_| ()).await;
+        symbolon_kit::test(component("static"), &script("static"), &unknown, compiler(), &|_| ())
+            .await;
     assert!(refused.unwrap_err().to_string().contains("no case \"nothing\""));
 }

@@ -79,6 +79,14 @@ fn tables(depth: usize, times: usize) -> Vec<u8> {
     [[0x02, 0x40].repeat(depth), table.repeat(times), vec![0x0b; depth], vec![0x20, 0]].concat()
 }
 
+/// Loops within loops around a use of so many locals: each is a parameter of each loop.
+fn loops(depth: usize, locals: usize) -> Vec<u8> {
+    let step = |local| [&[0x20][..], &leb(local), &[0x41, 1, 0x6a, 0x21], &leb(local)].concat();
+    let steps: Vec<u8> = (1..locals).flat_map(step).collect();
+    let ends = [0x20, 0, 0x0d, 0, 0x0b].repeat(depth);
+    [[0x03, 0x40].repeat(depth), steps, ends, vec![0x20, 0]].concat()
+}
+
 fn host(program: PathBuf, limits: CompileLimits) -> Host {
     let settings = EngineSettings { instances: 16, ..EngineSettings::default() };
     let compiler = Compiler::Process(CompilerProcess::new(program, limits));
@@ -256,6 +264,20 @@ fn a_person_who_types_the_hidden_command_is_told() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("for the gateway itself"));
+}
+
+#[test]
+fn a_bomb_that_is_given_to_the_conformance_kit_ends_with_the_limit_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("bomb.wasm");
+    std::fs::write(&file, bomb(&module(1, 40_000, &loops(3000, 40_000)))).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/static/conformance.toml");
+    let tested =
+        Command::new(binary()).args(["plugin", "test", "--script", script]).arg(file).output();
+    let tested = tested.unwrap();
+    let report = String::from_utf8_lossy(&tested.stdout);
+    assert_eq!(tested.status.code(), Some(1), "{report}");
+    assert!(report.contains("compiling it takes more than 2147483648 bytes of memory"), "{report}");
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ impl Options {
     }
 }
 
-/// Tests a component. `progress` is told what is done next.
+/// Tests a component, which `compiler` compiles. `progress` is told what is done next.
 ///
 /// Drop the future to stop: servers and calls end with it. In a database, what cases have made may
 /// then be left.
@@ -99,6 +99,7 @@ pub async fn test(
     component: Vec<u8>,
     script: &Script,
     options: &Options,
+    compiler: Compiler,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Report, KitError> {
     let mut report = Report::default();
@@ -107,8 +108,7 @@ pub async fn test(
     }
     progress("admission");
     let settings = EngineSettings { instances: 32, ..EngineSettings::default() };
-    // In this process: who tests a component has built it.
-    let host = Host::start(&settings, Compiler::Here, None, MAX_COMPONENT_BYTES);
+    let host = Host::start(&settings, compiler, None, MAX_COMPONENT_BYTES);
     let host = host.map_err(KitError::new)?;
     match Box::pin(admit(&host, component)).await {
         Ok(plugin) => {

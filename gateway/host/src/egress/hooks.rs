@@ -186,7 +186,9 @@ impl Outgoing {
         let mut taken = BytesMut::new();
         loop {
             let frame = timeout_at(self.deadline, body.frame()).await;
-            let Some(frame) = frame.map_err(|_| EgressError::RequestBody)? else { break };
+            // The call's time, over before anything could be sent.
+            let frame = frame.map_err(|late| EgressError::Connect(Arc::new(late)))?;
+            let Some(frame) = frame else { break };
             let frame = frame.map_err(|_| EgressError::RequestBody)?;
             // Trailers would pass by every check of headers.
             let bytes = frame.into_data().map_err(|_| EgressError::RequestBody)?;

@@ -231,12 +231,16 @@ impl<'a> Cases<'a> {
         let mut report = Report::default();
         let Some(exchange) = case.upstream.get(at) else { return Ok(report) };
         let slow = how.takes_all_time();
-        let plan = Plan {
-            mode: Mode::Misbehave(at, how),
-            wall: if slow { self.bench.patience } else { WALL },
-            ..Plan::strict(case, &case.upstream, before)
+        let within = |wall| {
+            let mode = Mode::Misbehave(at, how);
+            let plan = Plan { mode, wall, ..Plan::strict(case, &case.upstream, before) };
+            Box::pin(self.bench.run(plan))
         };
-        let run = Box::pin(self.bench.run(plan)).await?;
+        let mut run = within(if slow { self.bench.patience } else { WALL }).await?;
+        if slow && run.seen.hits == 0 {
+            // A machine that is busy: the time was over before the request came.
+            run = within(WALL).await?;
+        }
         let place = format!("case \"{}\", answer {}", case.name, at.saturating_add(1));
         let wrong = judge::misbehaved(case, exchange, how, &run);
         report.judge(Check::Upstream(how), &place, wrong);

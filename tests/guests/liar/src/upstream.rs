@@ -34,7 +34,9 @@ fn unanswered(config: &Config, error: Error) -> Error {
     if config.lies("hangs") && error.code == "answer_cut" {
         monotonic_clock::subscribe_duration(HOUR_NANOS).block();
     }
-    if config.lies("closed-is-internal") && error.code == "answer_cut" {
+    // Not half an answer, which the end of a call's time makes of one that stalls.
+    let is_closed = error.code == "answer_cut" && error.upstream_status.is_none();
+    if config.lies("closed-is-internal") && is_closed {
         return Error { kind: ErrorKind::Internal, ..error };
     }
     if config.lies("huge-is-absent") && error.code == "malformed_answer" {

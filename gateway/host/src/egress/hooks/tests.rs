@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use http::HeaderValue;
-use http_body_util::Full;
+use http_body_util::{Full, StreamBody};
 use symbolon_core::clock::{ManualClock, Timestamp};
 use wasi::WasiHttpHooks;
 
@@ -172,6 +172,17 @@ async fn a_body_that_is_not_what_it_says_is_not_sent() {
     assert!(call.send(trailing).await.is_err());
     assert!(call.server.seen().is_empty());
     assert!(!call.outgoing.record().reached);
+}
+
+#[tokio::test]
+async fn what_the_calls_time_ends_before_its_body_is_whole_was_not_sent() {
+    let mut call = Call::new(CallLimits::default()).await;
+    call.outgoing.deadline = Instant::now();
+    let mut request = call.post("/", "");
+    *request.body_mut() = StreamBody::new(futures_util::stream::pending()).boxed_unsync();
+    let late = call.send(request).await.unwrap_err();
+    assert!(matches!(late, wasi::Error::ConnectionRefused), "{late}");
+    assert!(call.server.seen().is_empty());
 }
 
 #[tokio::test]
