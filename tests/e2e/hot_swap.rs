@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use symbolon_core::id::{BackendName, LeaseId};
 use symbolon_host::Generation;
 use symbolon_tests::harness::component::{built, lying, trapping, versioned, write};
+use symbolon_tests::harness::process::resident;
 use symbolon_tests::harness::{Gateway, Setup, client};
 use tokio::task::JoinSet;
 
@@ -25,6 +26,8 @@ use crate::attacks::wire::admin;
 
 const CONNECTIONS: usize = 64;
 const PERIOD: Duration = Duration::from_secs(1);
+/// Every how many swaps the memory is read.
+pub(crate) const LEVEL: usize = 10;
 /// Longer than a probation, at whose end the last of what was swapped out goes.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -48,6 +51,8 @@ pub(crate) struct Seen {
     pub(crate) swaps: usize,
     pub(crate) refused: usize,
     pub(crate) put_back: usize,
+    /// Resident memory every ten swaps, in KiB, and once what was swapped out is gone.
+    pub(crate) levels: Vec<u64>,
     failures: Vec<String>,
     generations: Vec<Weak<Generation>>,
 }
@@ -233,6 +238,9 @@ pub(crate) async fn swapped_under_load(window: Duration) -> Seen {
     let rounds = usize::try_from(window.as_secs()).unwrap();
     for number in 0..rounds {
         period.tick().await;
+        if number % LEVEL == 0 {
+            seen.levels.push(resident(std::process::id()));
+        }
         scene.swap(number, &mut seen).await;
     }
     scene.activated("iss", "issuer@0.1.1").await;
@@ -249,6 +257,7 @@ pub(crate) async fn swapped_under_load(window: Duration) -> Seen {
     scene.activated("iss", "issuer@0.1.0").await;
     scene.renewed_and_revoked(&later).await;
     ended(&scene, &seen).await;
+    seen.levels.push(resident(std::process::id()));
     let scene = Arc::try_unwrap(scene).unwrap_or_else(|_| panic!("nobody else holds it"));
     scene.gateway.stop().await;
     drop(scene.bao);

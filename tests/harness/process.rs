@@ -20,6 +20,14 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(20);
 
+/// The resident memory of a process, in KiB.
+#[must_use]
+pub fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
 /// The binary that `cargo xtask test` names, or the one beside the tests.
 #[must_use]
 pub fn binary() -> PathBuf {
@@ -205,10 +213,7 @@ impl Running {
 
     /// The memory that it has, in KiB.
     pub fn memory(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(status).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        resident(self.child.id())
     }
 
     /// Where it listens.

@@ -11,6 +11,9 @@ use crate::e2e::hot_swap;
 const KILLS: u32 = 200;
 const FEWEST: u32 = 20;
 
+/// Readings of the memory in a minute of swaps.
+const FIRST_MINUTE: usize = 60 / hot_swap::LEVEL;
+
 /// How long the whole run may take, as `cargo xtask soak` says.
 fn minutes() -> u32 {
     let asked = symbolon::config::variable("SYMBOLON_SOAK_MINUTES");
@@ -43,4 +46,8 @@ async fn swapped_every_second_for_ten_minutes_nobody_is_failed() {
         "soak: {} swaps and {} refused in {seconds} s, {} put back, {} answers, none failed",
         seen.swaps, seen.refused, seen.put_back, seen.answers
     );
+    println!("soak: resident memory in KiB, every ten swaps and afterwards: {:?}", seen.levels);
+    let level = *seen.levels.iter().take(FIRST_MINUTE).max().unwrap();
+    let end = *seen.levels.last().unwrap();
+    assert!(end <= level + level / 10, "memory is back at the level of the first minute");
 }
