@@ -34,6 +34,7 @@ fn named(path: &str) -> String {
     path.replace("{lease}", "01JBX7K2M9P4QRSTVWXYZ01234")
         .replace("{backend}", "demo")
         .replace("{issuer}", "test")
+        .replace("{component}", "nothing@0.0.0")
 }
 
 /// What a gateway answers that has no leases, and no backend that issues.
@@ -44,7 +45,7 @@ fn expected(operation: &str) -> (u16, &'static str) {
         "backend.rotate-root" => (400, "not_rotatable"),
         "backend.rollback" => (409, "no_previous"),
         "plugin.install" => (409, "plugin_refused"),
-        "plugin.remove" => (400, "component_unknown"),
+        "plugin.inspect" | "plugin.grants" | "plugin.remove" => (400, "component_unknown"),
         "plugin.release" => (400, "not_quarantined"),
         _ => (200, "done"),
     }
@@ -68,7 +69,9 @@ const CHANGING: [&str; 15] = [
     "plugin.release",
 ];
 
-const WITH_OBJECT: [&str; 17] = [
+const WITH_OBJECT: [&str; 19] = [
+    "plugin.inspect",
+    "plugin.grants",
     "lock",
     "unlock",
     "revoke-sessions",

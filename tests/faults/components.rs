@@ -1,6 +1,7 @@
 //! Components that are none. Each degrades the backends that name it, and nothing else.
 
 use std::path::Path;
+use std::time::Duration;
 
 use http::Method;
 use serde_json::Value;
@@ -85,4 +86,23 @@ async fn a_bad_component_degrades_its_backends_only_and_plugin_ls_says_why() {
 async fn shown(gateway: &Gateway) -> Value {
     let socket = gateway.directory.path().join("admin.sock");
     Admin::at(socket).call(Method::GET, "/v1/plugins", None).await.unwrap()
+}
+
+/// Opening a pipe waits for whoever writes to it, which may be nobody, ever.
+#[tokio::test]
+async fn a_pipe_in_the_directory_is_no_component_and_holds_nobody_up() {
+    let pipe = |path: &Path| {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    let starting = start(|directory, hostile| {
+        pipe(&directory.join("other.wasm"));
+        std::fs::write(directory.join("hostile.wasm"), hostile).unwrap();
+        pipe(&directory.join("hostile.wasm.sig"));
+    });
+    let gateway = tokio::time::timeout(Duration::from_secs(60), starting).await.expect("a start");
+    let shown = shown(&gateway).await;
+    assert_eq!(backend_of(&shown, "good")["state"], "ready", "{shown:#}");
+    let reason = backend_of(&shown, "refused")["reason"].as_str().unwrap();
+    assert!(reason.contains("not a regular file"), "{shown:#}");
+    gateway.stop().await;
 }

@@ -9,7 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use symbolon_core::clock::{ManualClock, Timestamp};
-use symbolon_tests::harness::component::{built, lying, trapping, versioned, write};
+use symbolon_tests::harness::component::{built, claiming, lying, trapping, versioned, write};
+use symbolon_tests::harness::process::binary;
 use symbolon_tests::harness::{Gateway, Setup};
 use tempfile::TempDir;
 
@@ -499,4 +500,61 @@ async fn an_operator_sees_which_grant_a_component_asks_for_and_has_not() {
         assert!(all, "{shown}");
         gateway.stop().await;
     }
+}
+
+/// The program's own verb, against the gateway of `scene`.
+async fn program(scene: &Scene, verb: &str, component: &str) -> std::process::Output {
+    let socket = scene.gateway.app.config().admin.socket.clone();
+    let mut program = tokio::process::Command::new(binary());
+    program.args(["plugin", verb, component, "--output", "json", "--socket"]).arg(socket);
+    program.output().await.unwrap()
+}
+
+#[tokio::test]
+async fn what_an_upgrade_asks_beyond_is_seen_before_it_is_activated() {
+    let scene = Scene::start().await;
+    let asks_more = claiming(&built("hostile"), |manifest| {
+        manifest["name"] = json!("static");
+        manifest["version"] = json!("0.2.0");
+    });
+    write(scene.directory.path(), "static-next.wasm", &asks_more);
+    scene.installed(&versioned(built("static"), "0.1.1")).await;
+
+    for component in ["static@0.1.1", "static@0.2.0"] {
+        let path = format!("/v1/plugins/{component}");
+        let (status, shown) = scene.call("GET", &path, Value::Null).await;
+        let (name, version) = component.split_once('@').unwrap();
+        assert_eq!((status, &shown["manifest"]["name"]), (200, &json!(name)), "{shown}");
+        assert_eq!(shown["manifest"]["version"], version);
+        let said = program(&scene, "inspect", component).await;
+        assert_eq!(serde_json::from_slice::<Value>(&said.stdout).unwrap(), shown);
+    }
+
+    let path = "/v1/plugins/static@0.2.0/grants";
+    let (status, shown) = scene.call("GET", path, Value::Null).await;
+    assert_eq!(status, 200, "{shown}");
+    let has = |rows: &str, is_it: &dyn Fn(&Value) -> bool| {
+        shown[rows].as_array().unwrap().iter().any(is_it)
+    };
+    let missing =
+        |row: &Value| (&row["backend"], &row["state"]) == (&json!("demo"), &json!("missing"));
+    assert!(has("grants", &missing), "{shown:#}");
+    let beyond = |row: &Value| {
+        (&row["since"], &row["change"], &row["of"])
+            == (&json!("0.1.0"), &json!("+"), &json!("egress"))
+    };
+    assert!(has("changes", &beyond), "{shown:#}");
+    let said = program(&scene, "grants", "static@0.2.0").await;
+    assert_eq!(serde_json::from_slice::<Value>(&said.stdout).unwrap(), shown);
+    let same = scene.call("GET", "/v1/plugins/static@0.1.1/grants", Value::Null).await.1;
+    assert_eq!((&same["grants"], &same["changes"]), (&json!([]), &json!([])));
+
+    let (status, answer) = scene.call("GET", "/v1/plugins/static@9.9.9", Value::Null).await;
+    assert_eq!((status, &answer["code"]), (400, &json!("malformed")), "{answer}");
+    let said = program(&scene, "inspect", "static@9.9.9").await;
+    let text = String::from_utf8(said.stderr).unwrap();
+    assert!(!said.status.success() && text.contains("no component here"), "{text}");
+    assert_eq!(scene.events("plugin.grants").len(), 3, "each is on record");
+    assert_eq!(scene.version().await, "0.1.0", "looking changes nothing");
+    scene.gateway.stop().await;
 }

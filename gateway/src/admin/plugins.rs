@@ -10,7 +10,7 @@ use super::{OperationError, body, malformed, no_route};
 use crate::catalog::Pointed;
 use crate::listen::Arrival;
 
-/// Where all of these are; what follows is nothing or `:verb`.
+/// Where all of these are; what follows is nothing, `:verb` or `/{component}`.
 pub(super) const PATH: &str = "/v1/plugins";
 /// Fewest digits of a digest that name a component.
 const FEWEST_DIGITS: usize = 6;
@@ -22,6 +22,10 @@ const MAX_SOURCE_BYTES: usize = 1024;
 pub enum Verb {
     /// Show components and the backends that they serve.
     List,
+    /// Show what one component says of itself.
+    Inspect(Wanted),
+    /// Show what one asks to reach, what of it is granted, and how it differs from what runs.
+    Grants(Wanted),
     /// Put a component into the catalog.
     Install(Upload),
     /// Take one out; the flag: also one that is in use.
@@ -149,6 +153,8 @@ impl Verb {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::List => "plugin.ls",
+            Self::Inspect(_) => "plugin.inspect",
+            Self::Grants(_) => "plugin.grants",
             Self::Install(_) => "plugin.install",
             Self::Remove(..) => "plugin.remove",
             Self::Release(_) => "plugin.release",
@@ -161,7 +167,10 @@ impl Verb {
         match self {
             Self::List => None,
             Self::Install(upload) => Some(upload.package.digest().to_string()),
-            Self::Remove(wanted, _) | Self::Release(wanted) => Some(wanted.to_string()),
+            Self::Inspect(wanted)
+            | Self::Grants(wanted)
+            | Self::Remove(wanted, _)
+            | Self::Release(wanted) => Some(wanted.to_string()),
         }
     }
 
@@ -169,7 +178,7 @@ impl Verb {
     #[must_use]
     pub const fn changes(&self) -> bool {
         match self {
-            Self::List => false,
+            Self::List | Self::Inspect(_) | Self::Grants(_) => false,
             Self::Install(_) | Self::Remove(..) | Self::Release(_) => true,
         }
     }
@@ -190,7 +199,18 @@ pub(super) fn parse(arrival: &Arrival, rest: &str) -> Result<Verb, OperationErro
             let told: ComponentBody = body(&arrival.body)?;
             Ok(Verb::Release(wanted(&told.component)?))
         }
+        _ if get => one(rest),
         _ => Err(no_route()),
+    }
+}
+
+/// `/{component}` or `/{component}/grants`.
+fn one(rest: &str) -> Result<Verb, OperationError> {
+    let component = rest.strip_prefix('/').ok_or_else(no_route)?;
+    match component.split_once('/') {
+        None => wanted(component).map(Verb::Inspect),
+        Some((component, "grants")) => wanted(component).map(Verb::Grants),
+        Some(_) => Err(no_route()),
     }
 }
 

@@ -12,11 +12,14 @@ use crate::listen::Arrival;
 
 /// Method, path and name of every operation: what tests of every operation go through.
 ///
-/// `{lease}`, `{backend}` and `{issuer}` stand for an id, a name and an alias.
-pub const ROUTES: [(&str, &str, &str); 32] = [
+/// `{lease}`, `{backend}` and `{issuer}` stand for an id, a name and an alias, `{component}` for
+/// `NAME@VERSION` or a digest.
+pub const ROUTES: [(&str, &str, &str); 34] = [
     ("GET", "/v1/status", "status"),
     ("POST", "/v1/reload", "reload"),
     ("GET", "/v1/plugins", "plugin.ls"),
+    ("GET", "/v1/plugins/{component}", "plugin.inspect"),
+    ("GET", "/v1/plugins/{component}/grants", "plugin.grants"),
     ("GET", "/v1/issuers", "issuer.ls"),
     ("GET", "/v1/issuers/{issuer}", "issuer.show"),
     ("POST", "/v1/issuers:test", "issuer.test"),
@@ -212,6 +215,7 @@ mod tests {
             };
             let named = path.replace("{lease}", "01JBX7K2M9P4QRSTVWXYZ01234");
             let named = named.replace("{backend}", "db").replace("{issuer}", "ci");
+            let named = named.replace("{component}", "static@0.1.0");
             let operation = parsed(method, &named, body).unwrap();
             assert_eq!(operation.name(), name, "{method} {path}");
         }

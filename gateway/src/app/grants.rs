@@ -4,6 +4,7 @@
 //! effective, what is asked and missing (the plugin will fail there), and what is granted and asked
 //! by nobody (too much was granted, or the plugin is another than was thought).
 
+use serde_json::{Value, json};
 use symbolon_host::egress::{Grant, Methods, Reach, intersect};
 use symbolon_host::outbound::asked;
 use symbolon_host::{Inspection, Manifest};
@@ -39,6 +40,32 @@ pub fn compare(config: &Config, manifest: &Manifest) -> Result<Vec<Comparison>, 
     let of_plugin =
         backends.chain(targets).filter(|(_, plugin, _, _)| plugin.name == manifest.name);
     of_plugin.map(|(name, _, settings, egress)| one(name, manifest, settings, egress)).collect()
+}
+
+/// A row for each grant, for whoever operates this.
+#[must_use]
+pub fn rows(compared: &[Comparison]) -> Vec<Value> {
+    compared.iter().flat_map(rows_of).collect()
+}
+
+fn rows_of(of: &Comparison) -> Vec<Value> {
+    let states = [("granted", &of.granted), ("missing", &of.missing), ("unused", &of.unused)];
+    let row = |state: &str, grant: &String| json!({ "backend": of.backend, "state": state, "grant": grant });
+    states
+        .iter()
+        .flat_map(|(state, grants)| grants.iter().map(move |grant| row(state, grant)))
+        .collect()
+}
+
+/// What a component is, and what it asks to reach.
+#[must_use]
+pub fn asked_by(of: &Inspection) -> Value {
+    json!({
+        "plugin": of.manifest.name.as_str(),
+        "version": of.manifest.version,
+        "digest": of.digest.to_string(),
+        "asked": of.manifest.egress.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
 }
 
 fn one(

@@ -23,6 +23,8 @@ impl App {
         let by = permit.administrator().to_string();
         match verb {
             Verb::List => Ok(Answer::Json(self.inventory().await, BTreeMap::new())),
+            Verb::Inspect(wanted) => self.inspect(&wanted).await,
+            Verb::Grants(wanted) => self.grants(&wanted).await,
             Verb::Install(upload) => Box::pin(self.install(upload, &by)).await,
             Verb::Remove(wanted, force) => Box::pin(self.remove(&wanted, force, &by)).await,
             Verb::Release(wanted) => Box::pin(self.release(&wanted)).await,

@@ -11,6 +11,7 @@ pub mod demo;
 pub mod dev;
 pub mod foundation;
 pub mod grants;
+mod inspect;
 mod inventory;
 mod issuers;
 mod leases;

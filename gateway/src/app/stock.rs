@@ -179,6 +179,14 @@ impl Stock {
         found.into_values().collect()
     }
 
+    /// What the files of the directory say of themselves, those that are refused too.
+    pub(super) fn inspections(&self) -> impl Iterator<Item = &Inspection> {
+        self.files.iter().filter_map(|file| match &file.known {
+            Known::Good(inspection) | Known::Refused(_, Some(inspection)) => Some(&**inspection),
+            Known::Refused(_, None) => None,
+        })
+    }
+
     /// The file of the directory with this digest.
     pub(super) fn file(&self, digest: Digest) -> Option<&File> {
         let is_it = |file: &&File| file.good().is_some_and(|known| known.digest == digest);

@@ -1,9 +1,12 @@
 //! A component as it comes: bytes, and the file of those who signed them.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::file::MAX_SIGNATURE_FILE_BYTES;
 use super::trust::{Endorsement, Trust, Verdict};
@@ -95,9 +98,15 @@ impl Package {
 
 fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     let most = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
-    let file = File::open(path)?;
-    let expected = file.metadata()?.len().min(most);
-    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
+    // Opening a pipe would otherwise wait for whoever writes to it.
+    let no_wait = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).custom_flags(no_wait).open(path)?;
+    let known = file.metadata()?;
+    if !known.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let expected = usize::try_from(known.len().min(most)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(expected);
     file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -1,5 +1,5 @@
 //! `symbolon plugin grants`: what a component asks to reach, what it is granted, and what a newer
-//! one asks beyond an older one. Nothing of it is run.
+//! one asks beyond an older one. Nothing of it is run. Of files, or of what a running gateway has.
 
 use std::path::{Path, PathBuf};
 
@@ -8,17 +8,20 @@ use symbolon_core::id::PluginName;
 use symbolon_host::Inspection;
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
 
+use super::super::SocketArgs;
 use super::super::failure::Failure;
 use super::super::output::{self, Form};
-use crate::app::grants::{Comparison, changes, compare};
+use super::is_installed;
+use crate::app::grants::{self, changes, compare};
 use crate::config::Config;
 
 const CONFIG: &str = "/etc/symbolon/symbolon.toml";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct GrantsArgs {
-    /// The component: a file, or the name of one in the plugin directory of the configuration
-    #[arg(value_name = "FILE|NAME")]
+    /// The component: a file, the name of one in the plugin directory of the configuration, or one
+    /// of the running gateway
+    #[arg(value_name = "FILE|NAME|NAME@VERSION")]
     plugin: String,
     /// Only this backend or target [default: each that names the plugin]
     #[arg(long, short, value_name = "NAME")]
@@ -29,16 +32,35 @@ pub(in crate::cli) struct GrantsArgs {
     /// The configuration whose grants are meant; without it, only what is asked is shown for a file
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The admin socket of the running gateway, for NAME@VERSION [default: of the configuration]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &GrantsArgs, form: Form) -> Result<(), Failure> {
+const COLUMNS: [&str; 7] = ["backend", "state", "grant", "change", "of", "value", "since"];
+
+pub(super) async fn run(args: &GrantsArgs, form: Form) -> Result<(), Failure> {
+    let shown = match is_installed(&args.plugin) {
+        true => of_gateway(args).await?,
+        false => of_files(args)?,
+    };
+    output::value(&shown, form, &COLUMNS)
+}
+
+/// Of a component that the running gateway has: beside what its backends run.
+async fn of_gateway(args: &GrantsArgs) -> Result<Value, Failure> {
+    if args.against.is_some() || args.backend.is_some() {
+        return Err(Failure::new("--against and --backend are for files").with_help(
+            "of an installed component every backend is shown, beside what it runs now",
+        ));
+    }
+    let gateway = SocketArgs { socket: args.socket.clone(), config: args.config.clone() };
+    gateway.get(&format!("/v1/plugins/{}/grants", args.plugin)).await
+}
+
+fn of_files(args: &GrantsArgs) -> Result<Value, Failure> {
     let (inspection, config) = found(args)?;
-    let mut shown = json!({
-        "plugin": inspection.manifest.name.as_str(),
-        "version": inspection.manifest.version,
-        "digest": inspection.digest.to_string(),
-        "asked": inspection.manifest.egress.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    });
+    let mut shown = grants::asked_by(&inspection);
     let mut put = |key: &str, value: Value| {
         if let Some(shown) = shown.as_object_mut() {
             shown.insert(key.to_owned(), value);
@@ -55,7 +77,7 @@ pub(super) fn run(args: &GrantsArgs, form: Form) -> Result<(), Failure> {
         put("since", Value::from(old.manifest.version.clone()));
         put("changes", rows.collect());
     }
-    output::value(&shown, form, &["backend", "state", "grant", "change", "of", "value"])
+    Ok(shown)
 }
 
 fn found(args: &GrantsArgs) -> Result<(Inspection, Option<Config>), Failure> {
@@ -100,23 +122,13 @@ fn named(name: &str, config: &Config) -> Result<Inspection, Failure> {
 }
 
 fn rows(config: &Config, inspection: &Inspection, only: Option<&str>) -> Result<Value, Failure> {
-    let all = compare(config, &inspection.manifest).map_err(Failure::new)?;
-    let shown: Vec<_> =
-        all.iter().filter(|of| only.is_none_or(|only| only == of.backend)).collect();
-    if let (Some(only), true) = (only, shown.is_empty()) {
+    let mut of = compare(config, &inspection.manifest).map_err(Failure::new)?;
+    of.retain(|of| only.is_none_or(|only| only == of.backend));
+    if let (Some(only), true) = (only, of.is_empty()) {
         let name = &inspection.manifest.name;
         return Err(Failure::new(format!(
             "no backend or target `{only}` names the plugin `{name}`"
         )));
     }
-    Ok(shown.into_iter().flat_map(rows_of).collect())
-}
-
-fn rows_of(of: &Comparison) -> Vec<Value> {
-    let states = [("granted", &of.granted), ("missing", &of.missing), ("unused", &of.unused)];
-    let row = |state: &str, grant: &String| json!({ "backend": of.backend, "state": state, "grant": grant });
-    states
-        .iter()
-        .flat_map(|(state, grants)| grants.iter().map(move |grant| row(state, grant)))
-        .collect()
+    Ok(grants::rows(&of).into())
 }

@@ -16,7 +16,7 @@ mod sign;
 mod test;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::output::Form;
@@ -32,11 +32,9 @@ pub(super) enum Command {
     /// What a component says about itself: imports, exports, digest, egress asked; runs nothing of it
     #[command(after_help = "Examples:
   symbolon plugin inspect vault.wasm
-  symbolon plugin inspect vault.wasm --output json")]
-    Inspect {
-        /// The component
-        file: PathBuf,
-    },
+  symbolon plugin inspect vault.wasm --output json
+  symbolon plugin inspect vault@0.2.0                       (of the running gateway)")]
+    Inspect(inspect::InspectArgs),
     /// Put a component into the catalog of the running gateway
     ///
     /// It is admitted as if it were to be used, and refused if it cannot be. No backend uses it before
@@ -72,7 +70,8 @@ pub(super) enum Command {
     #[command(after_help = "Examples:
   symbolon plugin grants vault.wasm
   symbolon plugin grants vault --config symbolon.toml --backend kv
-  symbolon plugin grants new/vault.wasm --against old/vault.wasm --config symbolon.toml")]
+  symbolon plugin grants new/vault.wasm --against old/vault.wasm --config symbolon.toml
+  symbolon plugin grants vault@0.2.0                        (beside what the gateway's backends run)")]
     Grants(grants::GrantsArgs),
     /// Make a project of a plugin, in Rust, that builds, tests and loads as it is
     ///
@@ -139,16 +138,22 @@ pub(super) enum Command {
     Test(test::TestArgs),
 }
 
+/// Whether a component of the running gateway is meant, and no file.
+fn is_installed(text: &str) -> bool {
+    let is_one = text.contains('@') || text.starts_with("sha256:");
+    is_one && !text.contains('/') && !Path::new(text).exists()
+}
+
 pub(super) async fn run(command: Command, form: Form) -> Result<(), Failure> {
     match command {
         Command::Ls(args) => ls::run(&args, form).await,
-        Command::Inspect { file } => inspect::run(&file, form),
+        Command::Inspect(args) => inspect::run(&args, form).await,
         Command::Install(args) => install::run(&args, form).await,
         Command::Activate(args) => activate::run(&args, form).await,
         Command::Rollback(args) => rollback::run(&args, form).await,
         Command::Remove(args) => remove::run(&args, form).await,
         Command::Release(args) => release::run(&args, form).await,
-        Command::Grants(args) => grants::run(&args, form),
+        Command::Grants(args) => grants::run(&args, form).await,
         Command::New(args) => new::run(&args, form),
         Command::Run(args) => Box::pin(run::run(args)).await,
         Command::Build(args) => build::run(&args, form),
