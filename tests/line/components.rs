@@ -270,6 +270,21 @@ async fn what_the_configuration_pins_wins_over_what_is_activated() {
 }
 
 #[tokio::test]
+async fn a_backend_that_waits_for_its_component_starts_when_that_is_installed() {
+    let pinned = "plugin = \"static\"\nversion = \"0.1.1\"";
+    let scene = Scene::with(&BLOCKS.replace("plugin = \"static\"", pinned), None).await;
+    assert_eq!(scene.read().await, (503, "backend_degraded".to_owned()));
+    let (_, other) = scene.install(&versioned(built("static"), "0.1.2")).await;
+    assert_eq!(other["started"], json!({}), "{other}");
+    let (_, waited_for) = scene.install(&versioned(built("static"), "0.1.1")).await;
+    let started = waited_for["started"]["demo"].as_str().unwrap();
+    assert!(started.starts_with("started static@0.1.1"), "{started}");
+    scene.reads().await;
+    assert_eq!(scene.events("plugin.reconcile").len(), 1);
+    scene.gateway.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_in_use_is_removed_by_force_only_and_then_degrades_its_backends() {
     let scene = Scene::start().await;
     scene.installed(&built("static")).await;

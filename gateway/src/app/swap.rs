@@ -131,7 +131,7 @@ impl App {
     }
 
     pub(super) async fn install(&self, upload: Upload, by: &str) -> Result<Answer, OperationError> {
-        let _changing = self.keys.lock().await;
+        let mut changing = self.keys.lock().await;
         let Upload { package, source } = upload;
         let config = self.config();
         let admitted = self.admissions.admit_package(package.clone(), self.judge(&config));
@@ -144,11 +144,12 @@ impl App {
         let origin = origin(source, by, &admitted);
         let done = self.foundation.components.install(inspection, package, origin).await;
         let installed = done.map_err(|error| unkept(&error))?;
-        self.restock().await;
+        let started = Box::pin(self.start_with(&mut changing, &inspection.digest)).await;
         self.tidy();
         let details = BTreeMap::from([("component", component.to_string())]);
         let answer = json!({
             "installed": component.to_string(),
+            "started": started,
             "name": component.name,
             "version": component.version,
             "digest": format!("sha256:{}", component.digest),

@@ -55,13 +55,34 @@ impl App {
     /// Puts the components in force that the rule now gives. Answers what it changed.
     pub async fn take_up_directory(&self) -> BTreeMap<BackendName, Outcome> {
         let mut changing = self.keys.lock().await;
+        let outcomes = self.take_up(&mut changing, self.stale().await).await;
+        self.tidy();
+        outcomes
+    }
+
+    /// Starts what runs nothing and was waiting for the component that was installed. The caller holds
+    /// the lock of changes.
+    pub(super) async fn start_with(
+        &self,
+        changing: &mut KeptKeys,
+        installed: &Digest,
+    ) -> BTreeMap<BackendName, Outcome> {
+        let mut waiting = self.stale().await;
+        waiting.retain(|(name, digest)| digest == installed && self.runs(name).is_none());
+        self.take_up(changing, waiting).await
+    }
+
+    async fn take_up(
+        &self,
+        changing: &mut KeptKeys,
+        stale: Vec<(BackendName, Digest)>,
+    ) -> BTreeMap<BackendName, Outcome> {
         let mut outcomes = BTreeMap::new();
-        for (backend, digest) in self.stale().await {
-            let outcome = Box::pin(self.reconciled(&mut changing, &backend, digest)).await;
+        for (backend, digest) in stale {
+            let outcome = Box::pin(self.reconciled(changing, &backend, digest)).await;
             self.tell_reconciled(&backend, &outcome).await;
             outcomes.insert(backend, outcome);
         }
-        self.tidy();
         outcomes
     }
 
@@ -138,7 +159,7 @@ impl App {
             details: BTreeMap::from([("result", outcome.to_string())]),
         };
         if let Err(error) = self.foundation.journal.event(&event).await {
-            tracing::error!(%backend, %error, "a change of the plugin directory is not on record");
+            tracing::error!(%backend, %error, "a change of what it runs is not on record");
         }
     }
 }

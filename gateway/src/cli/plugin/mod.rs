@@ -38,7 +38,7 @@ pub(super) enum Command {
     /// Put a component into the catalog of the running gateway
     ///
     /// It is admitted as if it were to be used, and refused if it cannot be. No backend uses it before
-    /// `activate`, unless it is the only component that the configuration's plugin can be.
+    /// `activate`, unless it runs nothing and this is the only one that it can run.
     #[command(after_help = "Examples:
   symbolon plugin install vault.wasm")]
     Install(install::Args),
