@@ -44,7 +44,7 @@ fn expected(operation: &str) -> (u16, &'static str) {
         "backend.reconcile" => (404, "plugin_lacks_interface"),
         "backend.rotate-root" => (400, "not_rotatable"),
         "backend.rollback" => (409, "no_previous"),
-        "plugin.install" => (409, "plugin_refused"),
+        "plugin.install" => (409, "plugin_not_component"),
         "plugin.inspect" | "plugin.grants" | "plugin.remove" => (400, "component_unknown"),
         "plugin.release" => (400, "not_quarantined"),
         _ => (200, "done"),

@@ -56,11 +56,19 @@ pub fn claiming(bytes: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Ve
     }
     let mut claim = claim.expect("a manifest");
     change(&mut claim);
-    let data = [leb128(SECTION.len()), SECTION.into(), claim.to_string().into_bytes()].concat();
-    code.push(0);
-    code.extend(leb128(data.len()));
-    code.extend(data);
-    code
+    with_manifest(code, &claim)
+}
+
+/// A component with one more section: a manifest.
+#[must_use]
+pub fn with_manifest(mut component: Vec<u8>, manifest: &serde_json::Value) -> Vec<u8> {
+    const SECTION: &str = symbolon_host::manifest::SECTION;
+    let text = manifest.to_string().into_bytes();
+    let data = [leb128(SECTION.len()), SECTION.into(), text].concat();
+    component.push(0);
+    component.extend(leb128(data.len()));
+    component.extend(data);
+    component
 }
 
 fn leb128(mut number: usize) -> Vec<u8> {

@@ -18,6 +18,8 @@ use symbolon_host::{
 };
 use symbolon_tests::harness::{Gateway, Setup, binary, plugins};
 
+use super::components;
+
 /// Far beyond what a good component needs, and soon reached.
 const SMALL: CompileLimits = CompileLimits {
     memory: 1 << 30,
@@ -48,9 +50,10 @@ fn module(count: usize, locals: usize, body: &[u8]) -> Vec<u8> {
     let code = [&[1][..], &leb(locals), &[0x7f], body, &[0x0b]].concat();
     let one = [leb(code.len()), code].concat();
     let code = [leb(count), one.repeat(count)].concat();
-    [b"\0asm\x01\0\0\0".to_vec(), section(1, &types), section(3, &declared), section(10, &code)]
-        .concat()
+    [HEADER.to_vec(), section(1, &types), section(3, &declared), section(10, &code)].concat()
 }
+
+const HEADER: &[u8] = b"\0asm\x01\0\0\0";
 
 fn good() -> Vec<u8> {
     std::fs::read(plugins().join("static.wasm")).unwrap()
@@ -130,6 +133,98 @@ async fn every_compile_bomb_meets_its_limit_and_the_next_component_compiles() {
         let again = admit(&host, good()).await;
         assert!(again.is_ok() || limits.wall < Duration::from_secs(1), "{case}: {again:?}");
     }
+}
+
+/// What a bomb is called, the compiler's limits that it is sent to, itself, the code of the limit that ends
+/// it, and what the operator is told.
+type Bomb = (&'static str, &'static str, fn() -> Vec<u8>, (&'static str, &'static str));
+
+const ROOMY: &str = r#"{ memory = "2GiB", cpu = "60s", timeout = "60s" }"#;
+
+const SHORT: &str = r#"{ cpu = "2s", timeout = "60s" }"#;
+const SMALL_MEMORY: &str = r#"{ memory = "256MiB", cpu = "60s", timeout = "60s" }"#;
+const CPU: (&str, &str) = ("plugin_compile_cpu", "more than 2 s of CPU time");
+const MEMORY: (&str, &str) = ("plugin_compile_memory", "more than 268435456 bytes of memory");
+
+pub(super) const BOMBS: &[Bomb] = &[
+    ("many-functions", SHORT, functions, CPU),
+    (
+        "many-functions-by-the-clock",
+        r#"{ cpu = "60s", timeout = "2s" }"#,
+        functions,
+        ("plugin_compile_time", "more than 2 s"),
+    ),
+    ("huge-function", SMALL_MEMORY, one_function, MEMORY),
+    ("deep-nesting", SHORT, nesting, CPU),
+    ("wide-branches", SHORT, branching, CPU),
+    ("many-locals", ROOMY, locals, ("plugin_compile", "too many locals")),
+    ("many-types", ROOMY, types, ("plugin_compile", "types count exceeds limit of 1000000")),
+    (
+        "sparse-data",
+        ROOMY,
+        sparse,
+        ("plugin_compile", "memory has a minimum byte size of 4294967296"),
+    ),
+    ("much-data", SMALL_MEMORY, data, MEMORY),
+];
+
+fn functions() -> Vec<u8> {
+    bomb(&module(60_000, 8, &arithmetic(40)))
+}
+
+fn one_function() -> Vec<u8> {
+    bomb(&module(1, 50, &arithmetic(700_000)))
+}
+
+fn nesting() -> Vec<u8> {
+    bomb(&module(1, 8, &nested(200_000)))
+}
+
+fn branching() -> Vec<u8> {
+    bomb(&module(1, 8, &tables(900, 900)))
+}
+
+fn locals() -> Vec<u8> {
+    bomb(&module(1, 50_001, &arithmetic(1)))
+}
+
+/// One more type than a module may have.
+fn types() -> Vec<u8> {
+    let one = [0x60, 0, 0];
+    let body = [leb(1_000_001), one.repeat(1_000_001)].concat();
+    bomb(&[HEADER, &section(1, &body)].concat())
+}
+
+/// A memory of 4 GiB with a byte at its beginning and one at its end: an image of it would be as large.
+fn sparse() -> Vec<u8> {
+    let memory = section(5, &[&[1, 0][..], &leb(65_536)].concat());
+    let first = [0, 0x41, 0, 0x0b, 1, 7];
+    // i32.const -1, read without a sign: the last byte.
+    let last = [0, 0x41, 0x7f, 0x0b, 1, 7];
+    let data = section(11, &[&[2][..], &first, &last].concat());
+    bomb(&[HEADER, &memory, &data].concat())
+}
+
+/// 60 MiB of data.
+fn data() -> Vec<u8> {
+    const BYTES: usize = 60 << 20;
+    let memory = section(5, &[&[1, 0][..], &leb(BYTES >> 16)].concat());
+    let segment = [&[1, 0, 0x41, 0, 0x0b][..], &leb(BYTES), &vec![7; BYTES]].concat();
+    bomb(&[HEADER, &memory, &section(11, &segment)].concat())
+}
+
+#[tokio::test]
+async fn every_compile_bomb_that_is_sent_is_refused_by_its_limit_and_on_record() {
+    let mut wrong = Vec::new();
+    for (name, limits, bomb, (code, reason)) in BOMBS {
+        let lines = format!("unsigned = [\"static\"]\ncompile = {limits}");
+        let scene = components::Scene::with(&lines).await;
+        if let Err(fault) = scene.send(&bomb()).await.refused(code, reason) {
+            wrong.push(format!("{name}: {fault}"));
+        }
+        scene.gateway.stop().await;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test]

@@ -7,9 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use symbolon_host::Inspection;
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
-use symbolon_tests::harness::component::{built, claiming, write};
+use symbolon_tests::harness::component::{built, claiming, with_manifest, write};
 use symbolon_tests::harness::{Gateway, Setup};
 
+use super::text::Text;
+use super::trial::{Sent, Tried, beside};
 use crate::attacks::DEMO;
 use crate::attacks::wire::admin;
 
@@ -59,57 +61,80 @@ fn a_component_with_a_changed_bit_is_another_component_or_none() {
     assert!(refused > 0, "some of it is structure");
 }
 
-struct Scene {
-    gateway: Gateway,
+/// What is sent, and the code under which it is refused.
+pub(super) const REFUSALS: &[(&str, &str)] = &[
+    ("nonsense", "plugin_not_component"),
+    ("core-module", "plugin_core_module"),
+    ("two-manifests", "plugin_manifest_count"),
+    ("lies-about-its-code", "plugin_describe_differs"),
+    ("claims-interfaces", "plugin_manifest"),
+    ("exports-another-type", "plugin_types"),
+    ("imports-another-thing", "plugin_import"),
+    ("another-contract", "plugin_contract"),
+    ("name-that-is-none", "plugin_manifest"),
+    ("name-of-nobody", "plugin_unsigned"),
+    ("table-too-large", "plugin_compile"),
+    ("spins-at-describe", "plugin_smoke"),
+    ("grows-at-describe", "plugin_smoke"),
+];
+
+/// A gateway that components are sent to, and its one backend, `demo`, which is the neighbour.
+pub(super) struct Scene {
+    pub(super) gateway: Gateway,
     _directory: tempfile::TempDir,
 }
 
 impl Scene {
-    /// A gateway with one backend, whose component is `static`. Of the others, what is named here may
-    /// be unsigned.
+    /// The backend's component is `static`. Of the others, what is named here may be unsigned.
     async fn start(unsigned: &str) -> Self {
+        Self::with(&format!("unsigned = [{unsigned}]\ncache = \"code\"")).await
+    }
+
+    /// With these lines of `[plugins]`.
+    pub(super) async fn with(lines: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         write(directory.path(), "static.wasm", &built("static"));
         let setup = Setup {
             blocks: DEMO.to_owned(),
             plugins: Some(directory.path().to_owned()),
-            trust: Some(format!("unsigned = [{unsigned}]\ncache = \"code\"")),
+            trust: Some(lines.to_owned()),
             ..Setup::default()
         };
         Self { gateway: Gateway::start(setup).await, _directory: directory }
     }
 
-    /// What comes of installing `bytes`: the status, and what the operator is told.
-    async fn install(&self, bytes: &[u8]) -> (u16, Value) {
+    /// Installs `bytes` beside the neighbour.
+    pub(super) async fn send(&self, bytes: &[u8]) -> Tried<Sent> {
         let body = json!({ "component": STANDARD.encode(bytes), "source": "strange.wasm" });
-        let reply = admin(&self.gateway, "POST", "/v1/plugins", &body.to_string()).await;
-        (reply.status, reply.json())
+        let before = self.attempts().len();
+        let sending = async {
+            let reply = admin(&self.gateway, "POST", "/v1/plugins", &body.to_string()).await;
+            let attempts = self.attempts();
+            assert_eq!(attempts.len(), before + 2, "begun and ended");
+            let record = attempts.last().expect("a record").clone();
+            Sent { status: reply.status, told: reply.json(), record }
+        };
+        beside(&self.gateway, "demo/app/text", sending).await
     }
 
-    /// That `bytes` are refused for a reason that begins like this, that the attempt is on record, and
-    /// that the neighbour answers.
-    async fn refuses(&self, bytes: &[u8], reason: &str) {
-        let before = self.attempts().len();
-        let (status, told) = self.install(bytes).await;
-        assert_eq!(status, 409, "{reason}: {told}");
-        assert!(told.to_string().contains(reason), "{reason}: {told}");
-        let attempts = self.attempts();
-        let last = attempts.last().filter(|_| attempts.len() > before).expect("on record");
-        let recorded = (&last["outcome"], &last["code"]);
-        assert_eq!(recorded, (&json!("error"), &json!("plugin_refused")), "{reason}: {last}");
-        self.is_well().await;
+    /// That `bytes`, an attempt of [`REFUSALS`], are refused under its code, for a reason that contains
+    /// this.
+    async fn refuses(&self, attempt: &str, bytes: &[u8], reason: &str) {
+        let (_, code) = REFUSALS.iter().find(|(name, _)| *name == attempt).expect("an attempt");
+        let refused = self.send(bytes).await.refused(code, reason);
+        refused.unwrap_or_else(|fault| panic!("{attempt}: {fault}"));
+    }
+
+    async fn is_well(&self) {
+        let token = self.gateway.token("alice");
+        let answer = self.gateway.get("/v1/secrets/demo/app/text", &token).await;
+        assert_eq!(answer.json["value"], "plain", "{:?}", answer.json);
     }
 
     /// The records of installations, begun and ended.
     fn attempts(&self) -> Vec<Value> {
         let log = self.gateway.audit().into_iter();
         log.filter(|line| line["operation"] == "plugin.install").collect()
-    }
-
-    async fn is_well(&self) {
-        let token = self.gateway.token("alice");
-        let answer = self.gateway.get("/v1/secrets/demo/app/text", &token).await;
-        assert_eq!(answer.status, 200, "{:?}", answer.json);
     }
 }
 
@@ -131,13 +156,97 @@ async fn a_manifest_that_lies_about_its_code_is_found_out_before_anything_is_swa
         ),
     ] {
         let lie = claiming(&code, |claim| claim[field] = value);
-        scene.refuses(&lie, &format!("differ in `{field}`")).await;
+        let reason = format!("differ in `{field}`");
+        scene.refuses("lies-about-its-code", &lie, &reason).await;
     }
     // What it is built for, and what it exports, is read from the code alone.
     let old = claiming(&code, |claim| claim["contract"] = json!("0.0.9"));
-    scene.refuses(&old, "contract: built for 0.0.9").await;
-    let (status, told) = scene.install(&claiming(&code, |_| ())).await;
-    assert_eq!(status, 200, "the same claim in other words is no lie: {told}");
+    scene.refuses("another-contract", &old, "contract: built for 0.0.9").await;
+    let same = scene.send(&claiming(&code, |_| ())).await.taken();
+    assert_eq!(same, Ok(true), "the same claim in other words is no lie");
+    scene.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_plugin_or_another_one_than_it_says_is_refused_at_its_step() {
+    let scene = Scene::start("\"static\", \"text\"").await;
+    let text = || Text::default().component();
+    assert_eq!(scene.send(&text()).await.taken(), Ok(true), "what is changed below is good");
+    let another = (
+        "The host refuses any other.\n        path: string",
+        "The host refuses any other.\n        place: string",
+    );
+    let imports = {
+        let mut bytes = built("hostile");
+        replace(&mut bytes, b"wasi:io/poll@", b"wasi:io/pole@");
+        bytes
+    };
+    let with = |describe| Text { describe, ..Text::default() }.component();
+    for (attempt, bytes, reason) in [
+        ("nonsense", b"nonsense".to_vec(), "not a WebAssembly component"),
+        ("core-module", b"\0asm\x01\0\0\0".to_vec(), "a core module"),
+        ("two-manifests", with_manifest(text(), &json!({})), "2 custom sections"),
+        (
+            "claims-interfaces",
+            claiming(&text(), |claim| claim["interfaces"] = json!(["exchange"])),
+            "interfaces",
+        ),
+        (
+            "exports-another-type",
+            Text { contract: another, ..Text::default() }.component(),
+            "secrets@0.1.0` differs from contract",
+        ),
+        ("imports-another-thing", imports, "`wasi:io/pole@"),
+        (
+            "table-too-large",
+            Text { items: "(table 30000 funcref)", ..Text::default() }.component(),
+            "exceeds the limit of 20000",
+        ),
+        ("spins-at-describe", with("(loop (br 0)) (unreachable)"), "its CPU time is spent"),
+        (
+            "grows-at-describe",
+            with("(drop (memory.grow (i32.const 2000))) (unreachable)"),
+            "its memory is spent",
+        ),
+    ] {
+        scene.refuses(attempt, &bytes, reason).await;
+    }
+    scene.gateway.stop().await;
+}
+
+fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
+    let places = bytes.windows(from.len()).enumerate().filter(|(_, it)| *it == from);
+    let places: Vec<_> = places.map(|(at, _)| at).collect();
+    assert!(!places.is_empty() && from.len() == to.len(), "something to replace");
+    places.into_iter().for_each(|at| bytes[at..at + to.len()].copy_from_slice(to));
+}
+
+/// A component that calls itself `static`, in its manifest and in its code, and is another.
+#[tokio::test]
+async fn who_takes_the_name_of_another_does_not_get_its_place() {
+    let scene = Scene::start("\"static\"").await;
+    let impostor = Text { name: "static", ..Text::default() }.component();
+    assert_eq!(scene.send(&impostor).await.taken(), Ok(true), "the operator lets any `static` in");
+    scene.is_well().await;
+    let activate = |component: String| {
+        let body = json!({ "component": component }).to_string();
+        async { admin(&scene.gateway, "POST", "/v1/backends/demo/activate", &{ body }).await }
+    };
+    let both = activate("static@0.1.0".to_owned()).await;
+    assert_eq!(both.status, 400, "two are called so: {}", both.json());
+    scene.is_well().await;
+    // With the pin of the true one there is no way to the other.
+    let digest = symbolon_host::manifest::Digest::of(&built("static"));
+    let file = scene.gateway.directory.path().join("symbolon.toml");
+    let text = std::fs::read_to_string(&file).expect("the configuration");
+    let pinned = format!("plugin = \"static\"\ndigest = \"{digest}\"");
+    std::fs::write(&file, text.replace("plugin = \"static\"", &pinned)).expect("written");
+    assert_eq!(admin(&scene.gateway, "POST", "/v1/reload", "").await.status, 200);
+    let other = symbolon_host::manifest::Digest::of(&impostor).hex();
+    let refused = activate(other).await;
+    assert_eq!(refused.status, 409, "{}", refused.json());
+    assert!(refused.json().to_string().contains("digest = "), "{}", refused.json());
+    scene.is_well().await;
     scene.gateway.stop().await;
 }
 
@@ -162,12 +271,12 @@ async fn a_name_that_only_looks_like_another_is_none_and_gets_nothing_of_it() {
         "static\n",
     ] {
         let lookalike = claiming(&code, |claim| claim["name"] = json!(name));
-        scene.refuses(&lookalike, "manifest: ").await;
+        scene.refuses("name-that-is-none", &lookalike, "manifest: ").await;
     }
     // What can be a name is another one: nobody has vouched for it.
     for name in ["stat1c", "statlc", "static-2", "statics"] {
         let lookalike = claiming(&code, |claim| claim["name"] = json!(name));
-        scene.refuses(&lookalike, "signature: ").await;
+        scene.refuses("name-of-nobody", &lookalike, "signature: ").await;
     }
     scene.gateway.stop().await;
 }
@@ -178,17 +287,16 @@ async fn what_is_cut_off_or_changed_harms_nobody_whichever_step_it_gets_to() {
     let (whole, mut numbers) = (built("static"), Numbers(3));
     for _ in 0..6 {
         // The manifest comes last, so that a cut leaves none, or no component.
-        scene.refuses(&whole[..numbers.below(whole.len())], "build").await;
+        let taken = scene.send(&whole[..numbers.below(whole.len())]).await.taken();
+        assert_eq!(taken, Ok(false));
     }
     let mut refused = 0;
     for _ in 0..24 {
         let mut changed = whole.clone();
         changed[numbers.below(whole.len())] ^= 1 << numbers.below(8);
         // A bit of a text or of unused code harms nothing: then it is a component like any other.
-        let (status, told) = scene.install(&changed).await;
-        assert!([200, 409].contains(&status), "{told}");
-        refused += usize::from(status == 409);
-        scene.is_well().await;
+        let taken = scene.send(&changed).await.taken().unwrap_or_else(|fault| panic!("{fault}"));
+        refused += usize::from(!taken);
     }
     assert!(refused > 0, "some of it is code");
     scene.gateway.stop().await;

@@ -4,12 +4,18 @@
 //! without a row is a failure here, and a row without one too.
 
 mod bindings;
+mod bombs;
 mod calls;
+mod canary;
 mod compile;
 mod components;
+mod documented;
 pub(crate) mod egress;
 mod reads;
 mod scene;
 mod settings;
+mod tables;
+mod text;
+mod trial;
 pub(crate) mod upstream;
 mod vault;

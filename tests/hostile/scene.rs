@@ -8,10 +8,21 @@ use symbolon_tests::harness::{Answer, Gateway, Issuer, Setup, private};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::settings;
+use super::trial::{Fate, beside};
 use super::upstream::{Upstream, network};
 
 /// The credential of the backend `bound`: the host's alone.
 pub(crate) const CREDENTIAL: &str = "q7Zr-canary-of-the-upstream-x9Kd";
+
+/// What is read beside every attempt.
+pub(crate) const NEIGHBOUR: &str = "neighbour/app/text";
+
+/// One attempt: of which backend what is read, and what has to become of it.
+pub(crate) struct Row {
+    pub(crate) backend: &'static str,
+    pub(crate) path: String,
+    pub(crate) fate: Fate,
+}
 
 /// What the other backends' guest knows, and tells whom it can. The contract gives its words to the
 /// operator's log, and to nobody else.
@@ -61,20 +72,24 @@ impl Scene {
         self.gateway.get(&format!("/v1/secrets/{backend}/{path}"), &token).await
     }
 
-    /// Whether both the neighbour and the backend itself still answer. An answer of the latter
-    /// also closes its breaker, so that no behaviour is judged by what came before it.
+    /// Whether the backend itself still answers. That also closes its breaker, so that no behaviour is
+    /// judged by what came before it.
     pub(crate) async fn is_well(&self, backend: &str) {
-        let neighbour = self.read("neighbour", "app/text").await;
-        assert_eq!(neighbour.json["value"], "plain", "{:?}", neighbour.json);
         let again = self.read(backend, "ok").await;
         assert_eq!(again.json["value"], "fine", "{backend}: {:?}", again.json);
     }
 
-    /// Whether the metric `name` has a line that holds all of `labels`.
-    pub(crate) fn counted(&self, name: &str, labels: &[&str]) -> bool {
-        let page = self.gateway.metrics();
-        let fits = |line: &&str| line.starts_with(name) && labels.iter().all(|l| line.contains(l));
-        page.lines().any(|line| fits(&line))
+    /// Makes each attempt beside the neighbour and holds what came of it against its fate.
+    pub(crate) async fn walk(&self, rows: impl IntoIterator<Item = Row>) {
+        let mut wrong = Vec::new();
+        for Row { backend, path, fate } in rows {
+            let attempt = beside(&self.gateway, NEIGHBOUR, self.read(backend, &path)).await;
+            if let Err(fault) = attempt.meets(&self.gateway, backend, fate) {
+                wrong.push(format!("{backend}/{path}: expected {fate:?}, {fault}"));
+            }
+            self.is_well(backend).await;
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     /// Everything logged so far, one JSON object a line.

@@ -1,12 +1,25 @@
 //! The backends of the scene: one for each way in which a hostile component can be set up.
 
+use super::bombs::Bomb;
+use super::calls::EXCHANGES;
 use super::scene::{CREDENTIAL, KNOWN, reversed};
+
+/// The neighbour, and limits on callers that no test comes to.
+pub(super) const WELL_BEHAVED: &str = r#"
+[backends.neighbour]
+plugin = "static"
+config = { secrets = { "app/text" = "plain" } }
+
+[limits]
+per_principal = { rate = 1000000, burst = 1000000 }
+per_issuer = { rate = 1000000, burst = 1000000 }
+"#;
 
 /// All of them, with the well-behaved neighbour.
 pub(super) fn blocks(port: u16, elsewhere: u16) -> String {
-    let neighbour = "[backends.neighbour]\nplugin = \"static\"\nconfig = { secrets = { \"app/text\" = \"plain\" } }\n";
-    let parts = [main(port, elsewhere), names(port, elsewhere), upstreams(port), checks()];
-    format!("{neighbour}{}", parts.concat())
+    let parts =
+        [main(port, elsewhere), target(port), names(port, elsewhere), upstreams(port), checks()];
+    format!("{WELL_BEHAVED}{}", parts.concat())
 }
 
 /// A hostile backend whose limits are reached soon.
@@ -48,6 +61,20 @@ fn main(port: u16, elsewhere: u16) -> String {
     .concat()
 }
 
+/// The hostile target.
+pub(super) const TARGET: &str = "cloud";
+
+/// A target whose tokens are whatever its scope says.
+fn target(port: u16) -> String {
+    let scopes: Vec<_> = EXCHANGES.iter().map(|(name, _)| *name).collect();
+    format!(
+        "[targets.{TARGET}]\nplugin = \"hostile\"\naudience = \"https://cloud.example.test\"\n\
+         scopes = {scopes:?}\nmax_leases = 100\nconfig = {{ server = \"http://server.test:{port}\" }}\n\
+         [[targets.{TARGET}.egress]]\nscheme = \"http\"\nhost = \"server.test\"\nport = {port}\n\
+         methods = [\"GET\"]\naddresses = [\"127.0.0.0/8\"]\n"
+    )
+}
+
 /// Names that lead inside, with and without a grant that says so.
 fn names(port: u16, elsewhere: u16) -> String {
     let named = format!("rebinding = \"http://inside.test:{port}\"");
@@ -73,7 +100,8 @@ fn upstreams(port: u16) -> String {
     };
     let behaving = ["shorter", "longer", "two-lengths", "not-http", "status-503"];
     let lying: String = behaving.iter().map(|name| at(name, "server.test", port)).collect();
-    lying + &at("down", "server.test", 1) + &at("nameless", "unknown.test", 1)
+    let bombs: String = Bomb::ALL.iter().map(|bomb| at(bomb.name, "server.test", port)).collect();
+    lying + &bombs + &at("down", "server.test", 1) + &at("nameless", "unknown.test", 1)
 }
 
 /// Components that misbehave already when their configuration is checked.

@@ -13,6 +13,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::bombs::Bomb;
+
+/// What is told at `/tell`.
+pub(crate) const TOLD: &str = "n8Lp-canary-of-the-answer-t3Wc";
+
 /// The server, until dropped.
 pub(crate) struct Upstream {
     /// Where it listens.
@@ -83,7 +88,12 @@ impl Upstream {
 
     /// Lets what waits at `/gate` go on.
     pub(crate) fn open_gate(&self) {
-        self.shared.gate.add_permits(1000);
+        self.open_gate_for(1000);
+    }
+
+    /// Lets so many go on.
+    pub(crate) fn open_gate_for(&self, number: usize) {
+        self.shared.gate.add_permits(number);
     }
 }
 
@@ -148,14 +158,18 @@ async fn answer(
             body.len()
         )
     };
-    if is("hang") {
+    if let Some(bomb) = Bomb::ALL.iter().find(|bomb| is(bomb.name)) {
+        return bomb.send(stream).await;
+    } else if is("hang") {
         return std::future::pending().await;
     } else if is("drip") || is("endless") {
         return endless(stream, is("drip")).await;
     } else if is("gate") {
         shared.gate.acquire().await.unwrap().forget();
     }
-    let text = if is("redirect") {
+    let text = if is("tell") {
+        whole("200 OK", TOLD)
+    } else if is("redirect") {
         whole("302 Found\r\nlocation: http://169.254.169.254/latest/", "")
     } else if is("shorter") {
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 100\r\n\r\nshort".to_owned()

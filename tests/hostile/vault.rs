@@ -9,25 +9,32 @@ use std::time::Duration;
 use symbolon::time::SystemClock;
 use symbolon_core::clock::{Clock, ManualClock};
 
+use super::scene::NEIGHBOUR;
+use super::settings::WELL_BEHAVED;
+use super::trial::Fate::{self, Cut, Refused, Stopped};
+use super::trial::beside;
 use super::upstream::{Upstream, network};
 
-/// What the server does, the audit code, the public status.
-const TABLE: &[(&str, &str, u16)] = &[
-    ("status-404", "absent", 403),
-    ("status-403", "plugin_permission_denied", 502),
-    ("status-400", "plugin_invalid_request", 400),
-    ("status-429", "plugin_rate_limited", 429),
-    ("status-500", "plugin_unavailable", 503),
-    ("status-502", "plugin_unavailable", 503),
-    ("status-503", "plugin_unavailable", 503),
-    ("status-599", "plugin_unavailable", 503),
-    ("redirect", "plugin_internal", 500),
-    ("shorter", "plugin_unavailable", 503),
-    ("longer", "plugin_internal", 500),
-    ("two-lengths", "plugin_internal", 500),
-    ("not-http", "plugin_internal", 500),
-    ("hang", "plugin_deadline", 503),
-    ("drip", "plugin_deadline", 503),
+const UNAVAILABLE: Fate = Stopped("plugin_unavailable", 503);
+const NOT_HTTP: Fate = Refused("plugin_internal", 500, "egress_protocol");
+
+/// What the server does, and what comes of it.
+pub(super) const TABLE: &[(&str, Fate)] = &[
+    ("status-404", Stopped("absent", 403)),
+    ("status-403", Stopped("plugin_permission_denied", 502)),
+    ("status-400", Stopped("plugin_invalid_request", 400)),
+    ("status-429", Stopped("plugin_rate_limited", 429)),
+    ("status-500", UNAVAILABLE),
+    ("status-502", UNAVAILABLE),
+    ("status-503", UNAVAILABLE),
+    ("status-599", UNAVAILABLE),
+    ("redirect", Stopped("plugin_internal", 500)),
+    ("shorter", Cut("plugin_unavailable", 503, "egress_length_mismatch")),
+    ("longer", Stopped("plugin_internal", 500)),
+    ("two-lengths", NOT_HTTP),
+    ("not-http", NOT_HTTP),
+    ("hang", Stopped("plugin_deadline", 503)),
+    ("drip", Stopped("plugin_deadline", 503)),
 ];
 
 const TOKEN: &str = "hvs.the-token-that-only-the-server-sees";
@@ -40,7 +47,7 @@ async fn each_way_of_not_answering_has_its_code_and_status() {
     private(&directory.path().join("token"), TOKEN);
     let port = server.address.port();
     let setup = Setup {
-        blocks: TABLE.iter().map(|(name, ..)| block(name, port)).collect(),
+        blocks: TABLE.iter().map(|(name, _)| block(name, port)).collect::<String>() + WELL_BEHAVED,
         network: Some(network(&[("vault.test", "127.0.0.1")])),
         ..Setup::default()
     };
@@ -48,15 +55,17 @@ async fn each_way_of_not_answering_has_its_code_and_status() {
         Gateway::start_in(directory, Issuer::new("https://idp.example.test"), setup).await;
     let token = gateway.token("alice");
     let mut wrong = Vec::new();
-    for (name, code, status) in TABLE {
-        let answer = gateway.get(&format!("/v1/secrets/{name}/app/db"), &token).await;
-        let closing = gateway.closing(&answer);
-        let got = (closing["code"].as_str().unwrap().to_owned(), answer.status.as_u16());
-        if got != ((*code).to_owned(), *status) {
-            wrong.push(format!("{name}: {got:?}, expected {code} {status}"));
+    for (name, fate) in TABLE {
+        let path = format!("/v1/secrets/{name}/app/db");
+        let attempt = beside(&gateway, NEIGHBOUR, async {
+            let answer = gateway.get(&path, &token).await;
+            let body = String::from_utf8_lossy(&answer.body).into_owned();
+            assert!(!body.contains("words of the server") && !body.contains(TOKEN), "{body}");
+            answer
+        });
+        if let Err(fault) = attempt.await.meets(&gateway, name, *fate) {
+            wrong.push(format!("{name}: expected {fate:?}, {fault}"));
         }
-        let body = String::from_utf8_lossy(&answer.body).into_owned();
-        assert!(!body.contains("words of the server") && !body.contains(TOKEN), "{name}: {body}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let heads = server.heads();

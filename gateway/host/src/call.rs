@@ -317,6 +317,7 @@ impl Caller {
             Ok(Ok((Err(fault),))) => {
                 let mut fault = facade::fault(fault, call.secrets);
                 fault.request_sent |= reached;
+                fault.egress = store.data().egress_failure();
                 // Only where the guest says so: bodies are not read here, and AWS says it with 400.
                 *renewed = fault.kind == FaultKind::Unauthenticated && store.data().renew();
                 Err(in_callers_name(fault, store.data().in_callers_name()))
@@ -392,7 +393,8 @@ pub(crate) fn stopped(error: &wasmtime::Error, reached: bool) -> CallError {
     let trap = if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
         match exceeded {
             Exceeded::Cpu => Trap::Cpu,
-            Exceeded::Memory | Exceeded::Table => Trap::Memory,
+            Exceeded::Memory => Trap::Memory,
+            Exceeded::Table => Trap::Table,
         }
     } else if error.is::<wasmtime_wasi::I32Exit>() {
         Trap::Exit
@@ -410,14 +412,11 @@ pub(crate) fn stopped(error: &wasmtime::Error, reached: bool) -> CallError {
 /// says less.
 fn other(error: &wasmtime::Error) -> Trap {
     let text = facade::escape(&error.root_cause().to_string(), 512);
-    let crossing = [
-        "fuel allocated for hostcalls",
-        "handle limit exceeded",
-        "resource table has no free keys",
-        "exceeds limit",
-    ];
-    if crossing.iter().any(|known| text.contains(known)) {
+    let says = |known: &[&str]| known.iter().any(|known| text.contains(known));
+    if says(&["fuel allocated for hostcalls", "exceeds limit"]) {
         Trap::Crossing
+    } else if says(&["handle limit exceeded", "resource table has no free keys"]) {
+        Trap::Handles
     } else {
         Trap::Other(text)
     }

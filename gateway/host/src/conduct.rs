@@ -270,6 +270,7 @@ mod tests {
             retry_after: None,
             request_sent: false,
             said_sent: false,
+            egress: None,
             upstream_status: None,
             metadata: Vec::new(),
         }

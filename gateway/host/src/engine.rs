@@ -81,6 +81,15 @@ impl Shape {
         [Self::WideReservation, Self::NarrowReservation, Self::SmallPool, Self::OnDemand];
 }
 
+/// Slots of the pool that were used before and are free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedSlots {
+    /// Linear memories.
+    pub memories: u32,
+    /// Tables.
+    pub tables: u32,
+}
+
 /// The engine could not be made in any shape.
 #[derive(Debug, thiserror::Error)]
 #[error("no WebAssembly engine could be made: {reason}")]
@@ -148,6 +157,15 @@ impl Runtime {
     #[must_use]
     pub fn is_ticking(&self) -> bool {
         self.ticker.is_alive()
+    }
+
+    /// How many slots of the pool earlier instances have used and nobody uses now: those that the next
+    /// instances get. None without a pool.
+    #[must_use]
+    pub fn used_slots(&self) -> Option<UsedSlots> {
+        let metrics = self.engine().pooling_allocator_metrics()?;
+        let (memories, tables) = (metrics.unused_warm_memories(), metrics.unused_warm_tables());
+        Some(UsedSlots { memories, tables })
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -252,6 +252,7 @@ pub(crate) fn fault(raw: types::Error, secrets: &[&Secret]) -> Fault {
         retry_after: raw.retry_after_ms.map(|ms| Duration::from_millis(ms).min(MAX_RETRY_AFTER)),
         request_sent: raw.request_sent,
         said_sent: raw.request_sent,
+        egress: None,
         upstream_status: raw.upstream_status.filter(|status| (100..600).contains(status)),
         metadata: metadata(raw.metadata.into_iter().map(clean).collect()).unwrap_or_default(),
     }

@@ -78,12 +78,18 @@ pub enum Trap {
     /// It wanted more memory than its budget.
     #[error("its memory is spent")]
     Memory,
+    /// It wanted more elements of tables than it may have.
+    #[error("its tables are spent")]
+    Table,
     /// It recursed too deeply.
     #[error("its stack is spent")]
     Stack,
-    /// It handed over more than may cross at once, or held more handles than it may.
-    #[error("it handed over too much at once, or held too much")]
+    /// It handed over more than may cross at once.
+    #[error("it handed over too much at once")]
     Crossing,
+    /// It held more handles than it may.
+    #[error("it held too many handles")]
+    Handles,
     /// It ended its process.
     #[error("it ended itself")]
     Exit,
@@ -109,6 +115,8 @@ pub struct Fault {
     pub request_sent: bool,
     /// What the plugin alone says of it. Nothing is decided by this: it is for the conformance kit.
     pub said_sent: bool,
+    /// What went wrong last on the way out, as the host's own client saw it: its code.
+    pub egress: Option<&'static str>,
     /// The status that the backend answered with.
     pub upstream_status: Option<u16>,
     /// More, for the operator's log; empty if it broke the grammar.
@@ -276,8 +284,10 @@ impl Trap {
         match self {
             Self::Cpu => "trap_cpu",
             Self::Memory => "trap_memory",
+            Self::Table => "trap_table",
             Self::Stack => "trap_stack",
             Self::Crossing => "trap_crossing",
+            Self::Handles => "trap_handles",
             Self::Exit => "trap_exit",
             Self::Other(_) => "trap",
         }
@@ -338,6 +348,13 @@ impl CallError {
             | Self::Open(_)
             | Self::Host(_) => None,
         }
+    }
+
+    /// What the host's own client last failed at or refused, if the plugin answered with an error: the
+    /// plugin's kind of error is its own word, this is not.
+    #[must_use]
+    pub fn egress(&self) -> Option<&'static str> {
+        self.fault().and_then(|fault| fault.egress)
     }
 
     /// Whether something may have happened at the backend: known from the host's own client, and

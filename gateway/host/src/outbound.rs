@@ -32,6 +32,9 @@ pub trait Line: WasiHttpHooks {
     /// Whether some upstream may have seen a request of this call.
     fn reached(&self) -> bool;
 
+    /// The code of what went wrong last: a request that was refused or failed, an answer that was cut.
+    fn failure(&self) -> Option<&'static str>;
+
     /// Lets go of the credentials that were added to this call's requests, since the guest says that
     /// the upstream did not take them. Answers whether another call would have others.
     fn renew(&self) -> bool;
@@ -53,6 +56,10 @@ impl Outbound for NoEgress {
 impl Line for NoEgress {
     fn reached(&self) -> bool {
         false
+    }
+
+    fn failure(&self) -> Option<&'static str> {
+        None
     }
 
     fn renew(&self) -> bool {
@@ -110,6 +117,10 @@ impl Outbound for Upstream {
 impl Line for Outgoing {
     fn reached(&self) -> bool {
         self.record().reached
+    }
+
+    fn failure(&self) -> Option<&'static str> {
+        self.record().last_error.map(|error| error.code())
     }
 
     fn renew(&self) -> bool {

@@ -102,6 +102,11 @@ impl State {
         self.line.as_ref().map_or(InCallersName::No, |line| line.in_callers_name())
     }
 
+    /// What went wrong last on the way out, by the host's own client: its code.
+    pub(crate) fn egress_failure(&self) -> Option<&'static str> {
+        self.line.as_ref().and_then(|line| line.failure())
+    }
+
     /// Whether some upstream may have seen a request of this call.
     pub(crate) fn reached(&self) -> bool {
         self.line.as_ref().is_some_and(|line| line.reached()) || self.sql.reached()

@@ -34,7 +34,7 @@ async fn a_hostile_read_costs_one_call() {
         (spin, "", "trap_cpu"),
         (grow, "", "trap_memory"),
         (recurse, items, "trap_stack"),
-        (lay, "(table $t 1 funcref)", "trap_memory"),
+        (lay, "(table $t 1 funcref)", "trap_table"),
         ("(unreachable)", "", "trap"),
         ("(i32.load (i32.const -4))", "", "trap"),
         // Addresses that the host must not follow.

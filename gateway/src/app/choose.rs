@@ -96,7 +96,10 @@ impl Chooser<'_> {
 
     async fn judged(&self, digests: BTreeSet<Digest>) -> Judged {
         let of = (self.stock, &*self.foundation.components, self.judge);
-        let one = |digest| async move { (digest, self.admissions.admit(digest, of).await) };
+        let one = |digest| async move {
+            let admitted = self.admissions.admit(digest, of).await;
+            (digest, admitted.map_err(|refusal| refusal.reason))
+        };
         let all = stream::iter(digests).map(|digest| Box::pin(one(digest)));
         all.buffer_unordered(ADMISSIONS).collect().await
     }

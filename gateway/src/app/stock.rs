@@ -259,6 +259,22 @@ impl Stock {
     }
 }
 
+/// Why a component is not to be had.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// The code for the record: of the step that refuses.
+    pub(super) code: &'static str,
+    /// The reason, for the operator.
+    pub(super) reason: String,
+}
+
+impl Refusal {
+    /// It did not get to the first step.
+    fn unread(reason: String) -> Self {
+        Self { code: "plugin_refused", reason }
+    }
+}
+
 impl Admissions {
     /// What the directory holds. Only what changed is read, unless whom the operator trusts did.
     async fn look(&self, directory: &Path, judge: Judge<'_>) -> Vec<File> {
@@ -300,19 +316,19 @@ impl Admissions {
         &self,
         digest: Digest,
         (stock, components, judge): (&Stock, &Components, Judge<'_>),
-    ) -> Result<Arc<Admitted>, String> {
+    ) -> Result<Arc<Admitted>, Refusal> {
         let package = match stock.package(digest, components).await {
             Ok(package) => package,
             Err(reason) => {
                 let known = locked(&self.admitted).get(&digest).cloned();
                 let known = known.filter(|(_, trust)| trust == judge.trust);
-                return known.map(|(admitted, _)| admitted).ok_or(reason);
+                return known.map(|(admitted, _)| admitted).ok_or(Refusal::unread(reason));
             }
         };
         let admitted = Box::pin(self.admit_package(package, judge)).await?;
         match admitted.inspection().digest == digest {
             true => Ok(admitted),
-            false => Err("it changed while it was read".to_owned()),
+            false => Err(Refusal::unread("it changed while it was read".to_owned())),
         }
     }
 
@@ -324,7 +340,7 @@ impl Admissions {
         &self,
         package: Package,
         judge: Judge<'_>,
-    ) -> Result<Arc<Admitted>, String> {
+    ) -> Result<Arc<Admitted>, Refusal> {
         let digest = package.digest();
         match Box::pin(self.judged(package, judge)).await {
             Ok(admitted) => {
@@ -337,7 +353,7 @@ impl Admissions {
             Err(error) => {
                 let reason = format!("the component is refused: {error}");
                 locked(&self.refused).insert(digest, reason.clone());
-                Err(reason)
+                Err(Refusal { code: error.code(), reason })
             }
         }
     }

@@ -23,11 +23,11 @@ use symbolon_core::id::BackendName;
 use symbolon_host::{Admitted, Catalog, Digest, Entry, Generation, Package};
 
 use self::refusal::{
-    conflict, in_use, malformed, pinned, refuse_downgrade, refused, unkept, unknown,
+    conflict, in_use, inadmissible, malformed, pinned, refuse_downgrade, refused, unkept, unknown,
 };
 use super::backends::Builder;
 use super::choose::{self, named, proven};
-use super::stock::{self, Judge, Stock};
+use super::stock::{self, Judge, Refusal, Stock};
 use super::world::KeptKeys;
 use super::{App, chain};
 use crate::admin::plugins::{Activation, Upload, Wanted};
@@ -135,7 +135,7 @@ impl App {
         let Upload { package, source } = upload;
         let config = self.config();
         let admitted = self.admissions.admit_package(package.clone(), self.judge(&config));
-        let admitted = Box::pin(admitted).await.map_err(refused)?;
+        let admitted = Box::pin(admitted).await.map_err(inadmissible)?;
         let inspection = admitted.inspection();
         let component = Pointed::of(inspection);
         let users = self.users_of(&component.name);
@@ -390,7 +390,10 @@ impl App {
         let config = self.config();
         let of = (stock, &*self.foundation.components, self.judge(&config));
         let admitted = Box::pin(self.admissions.admit(digest, of)).await;
-        admitted.map_err(|reason| refused(format!("{to}: {reason}")))
+        admitted.map_err(|refusal| {
+            let reason = format!("{to}: {}", refusal.reason);
+            inadmissible(Refusal { reason, ..refusal })
+        })
     }
 
     /// What a pointer names is in the catalog, also if its file goes away.

@@ -124,7 +124,7 @@ impl App {
                     swapped.map_err(|error| error.detail)
                 }
             },
-            Err(reason) => Err(reason),
+            Err(refusal) => Err(refusal.reason),
         };
         match (done, self.runs(backend)) {
             (Ok(done), _) => Outcome::of(done.from, done.to),

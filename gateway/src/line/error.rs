@@ -81,6 +81,19 @@ impl LineError {
         }
     }
 
+    /// What the plugin's requests to its upstream last failed at, by the host's own client.
+    pub(super) fn egress(&self) -> Option<&'static str> {
+        match self {
+            Self::Undelivered(Undelivered::Call(error)) => error.egress(),
+            Self::Barred(_)
+            | Self::Denied(_)
+            | Self::NoRoom
+            | Self::Undelivered(_)
+            | Self::Lease(_)
+            | Self::Withdrawal(_) => None,
+        }
+    }
+
     /// What the OAuth face tells of it.
     pub(super) fn oauth(&self) -> OauthError {
         match self {

@@ -463,6 +463,7 @@ impl Concluded {
         };
         Conclusion {
             error: self.outcome.as_ref().err().map(LineError::kind),
+            egress: self.outcome.as_ref().err().and_then(LineError::egress),
             policies,
             bundle: permit.map(|permit| permit.bundle_digest().as_ref()),
             backend: permit.and(ask.resource.backend()),

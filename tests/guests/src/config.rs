@@ -13,6 +13,8 @@ pub(crate) struct Config {
     pub(crate) undeclared: Option<String>,
     pub(crate) canary_reversed: Option<String>,
     pub(crate) at_check: Option<String>,
+    /// What it is told and must leave to nobody.
+    pub(crate) confided: Option<String>,
 }
 
 /// The value of a key that the behaviour cannot do without.

@@ -1,7 +1,7 @@
 //! A component that misbehaves in every way that the host must withstand.
 //!
-//! What it does is chosen by what it is asked for: the path of a secret, the first scope of an
-//! exchange, the folder of a listing. `list` without a folder names every behaviour of `read`, `list`
+//! What it does is chosen by what it is asked for: the first segment of the path of a secret (some read
+//! on in the others), the first scope of an exchange, the folder of a listing. `list` without a folder names every behaviour of `read`, `list`
 //! of `exchange`, `many` and `list` those of the others, so that a test can walk all of them and
 //! fails over one that it does not know.
 //!
@@ -9,6 +9,7 @@
 //! that where the host should have stepped in has found a hole.
 
 mod answer;
+mod canary;
 mod compute;
 mod config;
 mod exchange;
@@ -62,7 +63,11 @@ const READ: &[Behaviour] = &[
     ("secret-in-error", |c, s| Err(answer::secret_in_error(c, s))),
     ("forged-error", |_, _| Err(answer::forged_error())),
     ("endless-retry", |_, _| Err(answer::endless_retry())),
+    ("plant", |c, s| canary::plant(c, s)),
+    ("hunt", |c, s| canary::hunt(c, s)),
+    ("guess", |_, s| canary::guess(s)),
     ("fetch", network::fetch),
+    ("take", network::take),
     ("post", network::post),
     ("hang-request", network::hang_request),
     ("hang-body", network::hang_body),
@@ -95,8 +100,9 @@ fn survived(selector: &Selector, deed: fn()) -> Result<Secret, Error> {
 }
 
 fn behave(config: &Config, selector: &Selector) -> Result<Secret, Error> {
+    let asked = selector.path.split('/').next();
     let (_, behaviour) =
-        READ.iter().find(|(name, _)| *name == selector.path).ok_or_else(Error::absent)?;
+        READ.iter().find(|(name, _)| Some(*name) == asked).ok_or_else(Error::absent)?;
     behaviour(config, selector)
 }
 

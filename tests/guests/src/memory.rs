@@ -39,7 +39,7 @@ pub(crate) fn search(config: &Config) -> String {
 }
 
 /// Whether the reverse of `reversed` stands anywhere in memory.
-fn occurs(reversed: &[u8]) -> bool {
+pub(crate) fn occurs(reversed: &[u8]) -> bool {
     let Some((first, rest)) = reversed.split_last() else { return false };
     let end = size();
     (1..end.saturating_sub(reversed.len())).any(|at| {
@@ -47,6 +47,21 @@ fn occurs(reversed: &[u8]) -> bool {
             && rest.iter().rev().enumerate().all(|(after, wanted)| byte(at + 1 + after) == *wanted)
     })
 }
+
+/// Whether any of so many pages is not empty that the memory grows by.
+pub(crate) fn grows_dirty(pages: usize) -> bool {
+    let begin = size();
+    grow(pages);
+    (begin..size()).any(|at| byte(at) != 0)
+}
+
+#[cfg(target_arch = "wasm32")]
+fn grow(pages: usize) {
+    core::arch::wasm32::memory_grow(0, pages);
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn grow(_: usize) {}
 
 #[cfg(target_arch = "wasm32")]
 fn size() -> usize {

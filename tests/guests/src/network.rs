@@ -35,6 +35,13 @@ pub(crate) fn fetch(config: &Config, selector: &Selector) -> Outcome {
     said(selector, format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)))
 }
 
+/// The whole answer, however long: only the host is in its way.
+pub(crate) fn take(config: &Config, selector: &Selector) -> Outcome {
+    let answer = http::get(server(config, "/")?).limit(usize::MAX).send()?;
+    let coding = answer.header("content-encoding").unwrap_or("-");
+    said(selector, format!("{} {coding} {}", answer.status, answer.body.len()))
+}
+
 /// An honest request with a body.
 pub(crate) fn post(config: &Config, selector: &Selector) -> Outcome {
     let answer = http::post(server(config, "/")?).body(vec![b'x'; 10_000]).send()?;

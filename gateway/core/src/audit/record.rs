@@ -130,6 +130,8 @@ pub struct Conclusion<'a> {
     pub error: Option<Kind>,
     /// The stable code of the reason.
     pub code: &'a str,
+    /// What the plugin's requests to its upstream last failed at.
+    pub egress: Option<&'a str>,
     /// The ids of the deciding policies.
     pub policies: &'a [Arc<str>],
     /// The digest of the policy bundle.
@@ -154,6 +156,7 @@ impl Conclusion<'_> {
             outcome,
             error: None,
             code,
+            egress: None,
             policies: &[],
             bundle: None,
             backend: None,
@@ -192,6 +195,7 @@ impl Serialize for Closing<'_> {
             map.serialize_entry("error", error.public().code)?;
         }
         map.serialize_entry("code", end.code)?;
+        entry_if(&mut map, "egress", end.egress)?;
         map.serialize_entry(
             "policies",
             end.policies.get(..POLICIES_NAMED).unwrap_or(end.policies),

@@ -103,7 +103,7 @@ impl AdmitError {
             Self::Import { .. } => "plugin_import",
             Self::Missing(_) => "plugin_export_missing",
             Self::Compile(_) => "plugin_compile",
-            Self::CompileLimit(_) => "plugin_compile_limit",
+            Self::CompileLimit(limit) => limit.code(),
             Self::Compiler(_) => "plugin_compiler",
             Self::Link(_) => "plugin_link",
             Self::Types { .. } => "plugin_types",

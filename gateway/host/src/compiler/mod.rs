@@ -74,6 +74,20 @@ pub enum CompileLimit {
     Code(u64),
 }
 
+impl CompileLimit {
+    /// The audit code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Memory(_) => "plugin_compile_memory",
+            Self::Cpu(_) => "plugin_compile_cpu",
+            Self::Wall(_) => "plugin_compile_time",
+            Self::Stack => "plugin_compile_stack",
+            Self::Code(_) => "plugin_compile_code",
+        }
+    }
+}
+
 impl fmt::Display for CompileLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,6 +9,7 @@ use symbolon_host::version::Step;
 
 use crate::admin::OperationError;
 use crate::app::chain;
+use crate::app::stock::Refusal;
 use crate::catalog::{CatalogError, Pointed};
 
 /// An older version is what somebody would have run who had a hole in it in mind.
@@ -59,6 +60,11 @@ pub(in crate::app) fn in_use(component: &Pointed, users: &BTreeSet<BackendName>)
 
 pub(in crate::app) fn unknown(backend: &BackendName) -> OperationError {
     malformed("backend_unknown", format!("there is no backend or target `{backend}`"))
+}
+
+/// A component that is refused, under the code of the step that refuses it.
+pub(in crate::app) fn inadmissible(refusal: Refusal) -> OperationError {
+    OperationError { kind: Kind::Conflict, code: refusal.code, detail: refusal.reason }
 }
 
 pub(in crate::app) fn refused(reason: impl Into<String>) -> OperationError {
