@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use symbolon_core::clock::{ManualClock, Timestamp};
+use symbolon_core::clock::{Clock, ManualClock, Timestamp};
 use symbolon_core::id::{BackendName, PluginName, RequestId};
 use symbolon_core::path::SecretPath;
 use wit_component::{ComponentEncoder, StringEncoding};
@@ -180,8 +180,8 @@ pub(crate) fn host() -> Host {
     Host::start(&settings, crate::Compiler::Here, None, crate::admit::MAX_COMPONENT_BYTES).unwrap()
 }
 
-/// What a call runs in, without a backend.
-pub(crate) fn store(runtime: &Runtime) -> wasmtime::Store<State> {
+/// What a call runs in, without a backend; at the time of this clock.
+pub(crate) fn store(runtime: &Runtime, clock: Arc<dyn Clock>) -> wasmtime::Store<State> {
     let shared = Shared {
         backend: None,
         config: "{}".to_owned(),
@@ -189,7 +189,7 @@ pub(crate) fn store(runtime: &Runtime) -> wasmtime::Store<State> {
         outbound: Box::new(NoEgress),
         database: None,
         limits: Limits::default(),
-        clock: None,
+        clock: Some(clock),
     };
     let until = tokio::time::Instant::now() + Duration::from_secs(60);
     let state = State::new(Arc::new(shared), context(), until, &[]);
