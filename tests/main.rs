@@ -1,5 +1,6 @@
 //! Every test that needs more than one module.
 
+mod archive;
 mod attacks;
 mod conformance;
 mod coverage;

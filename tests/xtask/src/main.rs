@@ -54,6 +54,9 @@ enum Task {
     },
     /// Builds every plugin and every test guest to a component.
     Plugins,
+    /// Archives a component of each interface of the present contract that has none yet: see
+    /// wit/README.md. What is archived is never replaced.
+    Archive,
     /// Fetches the parts that tests need, and prints the variables that say where they are.
     Parts,
     /// Runs what takes long: before a release, not in CI.
@@ -89,6 +92,7 @@ fn run(task: Task) -> Result<()> {
             bench::run(&place, &names, &given.map(|(flag, _)| flag).collect::<Vec<_>>())
         }
         Task::Plugins => plugins::build(&place).map(drop),
+        Task::Archive => test::archive(&place),
         Task::Parts => parts::show(&place),
         Task::Soak { minutes } => soak::run(&place, minutes),
         Task::Ci => ci::run(&place),

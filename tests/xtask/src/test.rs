@@ -43,6 +43,13 @@ pub(crate) fn soak(place: &Place, addresses: &Addresses, minutes: u32) -> Result
         .run("soak")
 }
 
+/// The test that writes what is not archived yet; it needs neither components nor parts.
+pub(crate) fn archive(place: &Place) -> Result<()> {
+    nextest(place, &Addresses::default(), "ci")?
+        .args(["--run-ignored", "only", "archive::the_present_contract_is_archived"])
+        .run("archive")
+}
+
 /// The tests and the gateway's binary.
 pub(crate) fn compile(place: &Place) -> Result<()> {
     Cargo::native(place)

@@ -1,0 +1,45 @@
+(data (i32.const 260) "01JZZZZZZZ0123456789ABCDEF")
+
+;; The field `token` is the subject of the principal, the handle the reservation.
+(func (export "symbolon:plugin/credentials@VERSION#issue") (param $asked i32) (result i32)
+  (call $pair (i32.const 2056) (i32.load offset=24 (local.get $asked)) (i32.load offset=28 (local.get $asked)))
+  (call $pair (i32.const 1300) (i32.const 192) (i32.const 5))
+  (call $pair (i32.const 1308) (i32.load offset=64 (local.get $asked)) (i32.load offset=68 (local.get $asked)))
+  (call $pair (i32.const 2064) (i32.const 1300) (i32.const 1))
+  (i64.store (i32.const 2072) (i64.add (i64.const 1800000000) (i64.load offset=48 (local.get $asked))))
+  (i32.store8 (i32.const 2080) (i32.const 1))
+  (i32.store8 (i32.const 2081) (i32.const 1))
+  (call $pair (i32.const 2084) (i32.load offset=24 (local.get $asked)) (i32.load offset=28 (local.get $asked)))
+  (call $metadata (i32.const 2092))
+  (i32.const 2048))
+
+(func (export "symbolon:plugin/credentials@VERSION#renew")
+  (param i32 i32 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64) (result i32)
+  (i64.store (i32.const 2056) (i64.add (i64.const 1800000000) (local.get 13)))
+  (i32.const 2048))
+
+(func (export "symbolon:plugin/credentials@VERSION#revoke")
+  (param i32 i32 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (call $executed))
+
+;; `disabled` where a query was refused for want of a database.
+(func (export "symbolon:plugin/credentials@VERSION#verify")
+  (param i32 i32 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (call $statement)
+  (call $query (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1504) (i32.const 9) (i32.const 3000))
+  (if (i32.eqz (call $no_database)) (then (return (call $failure))))
+  (i32.store8 (i32.const 2056) (i32.const 1))
+  (i32.const 2048))
+
+;; One reservation, and the page that was asked for once more.
+(func (export "symbolon:plugin/credentials@VERSION#list-issued")
+  (param i32 i32 i64 i32 i32 i32 i32 i32) (result i32)
+  (call $statement)
+  (call $pair (i32.const 1400) (i32.const 1504) (i32.const 9))
+  (call $transaction (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1400) (i32.const 1) (i32.const 3000))
+  (if (i32.eqz (call $no_database)) (then (return (call $failure))))
+  (call $pair (i32.const 1300) (i32.const 260) (i32.const 26))
+  (call $pair (i32.const 2056) (i32.const 1300) (i32.const 1))
+  (i32.store8 (i32.const 2064) (local.get 5))
+  (call $pair (i32.const 2068) (local.get 6) (local.get 7))
+  (i32.const 2048))
