@@ -15,6 +15,7 @@ use symbolon_tests::harness::{Gateway, Setup};
 use tempfile::TempDir;
 
 use crate::attacks::wire::admin;
+use crate::hostile::upstream::network;
 
 const BLOCKS: &str = r#"
 [backends.demo]
@@ -120,6 +121,14 @@ impl Scene {
         let (status, answer) = self.call("POST", "/v1/reload", Value::Null).await;
         assert_eq!(status, 200, "{answer}");
         answer["plugins"]["demo"].as_str().unwrap().to_owned()
+    }
+
+    /// Whether the catalog has this version of `static`.
+    async fn is_kept(&self, version: &str) -> bool {
+        let shown = self.call("GET", &format!("/v1/plugins/static@{version}"), Value::Null).await;
+        let components = self.gateway.app.foundation.components.snapshot().await.unwrap();
+        let mut kept = components.components.values().map(|of| &of.component.version);
+        shown.0 == 200 && kept.any(|kept| kept == version)
     }
 
     fn compiled(&self) -> usize {
@@ -235,7 +244,7 @@ async fn an_older_file_is_not_taken_by_a_reload_unless_the_configuration_names_i
     write(scene.directory.path(), "static.wasm", &versioned(built("static"), "0.0.9"));
     let outcome = scene.reload().await;
     assert!(outcome.starts_with("rolled back: static@0.0.9"), "{outcome}");
-    assert!(outcome.contains("older than what runs"), "{outcome}");
+    assert!(outcome.contains("older than 0.1.0"), "{outcome}");
     assert_eq!(scene.version().await, "0.1.0");
     scene.reads().await;
     scene.edit("plugin = \"static\"", "plugin = \"static\"\nversion = \"0.0.9\"");
@@ -280,7 +289,7 @@ async fn a_backend_that_waits_for_its_component_starts_when_that_is_installed() 
     let started = waited_for["started"]["demo"].as_str().unwrap();
     assert!(started.starts_with("started static@0.1.1"), "{started}");
     scene.reads().await;
-    assert_eq!(scene.events("plugin.reconcile").len(), 1);
+    assert_eq!(scene.events("plugin.reconcile").len(), 2, "begun and done");
     scene.gateway.stop().await;
 }
 
@@ -476,15 +485,15 @@ async fn what_changes_in_the_directory_is_taken_up_and_what_vanishes_goes_on() {
     std::fs::write(file("static.wasm"), &newer).unwrap();
     scene.until("it is taken up", async || scene.version().await == "0.1.1").await;
     scene.reads().await;
-    assert_eq!(scene.events("plugin.reconcile").len(), 1);
+    assert_eq!(scene.events("plugin.reconcile").len(), 2, "begun and done");
     // A broken one is named, and what runs goes on.
     write(scene.directory.path(), "static.wasm", &lying(built("static"), "0.1.2"));
-    scene.until("it is refused", async || scene.events("plugin.reconcile").len() == 2).await;
+    scene.until("it is refused", async || scene.events("plugin.reconcile").len() == 3).await;
     scene.reads().await;
     assert_eq!(scene.version().await, "0.1.1");
     // An older one is somebody's wish, or somebody's trick.
     write(scene.directory.path(), "static.wasm", &versioned(built("static"), "0.0.9"));
-    scene.until("it is refused", async || scene.events("plugin.reconcile").len() == 3).await;
+    scene.until("it is refused", async || scene.events("plugin.reconcile").len() == 4).await;
     assert_eq!(scene.version().await, "0.1.1");
     std::fs::remove_file(file("static.wasm")).unwrap();
     assert!(scene.gateway.app.take_up_directory().await.is_empty());
@@ -571,5 +580,156 @@ async fn what_an_upgrade_asks_beyond_is_seen_before_it_is_activated() {
     assert!(!said.status.success() && text.contains("no component here"), "{text}");
     assert_eq!(scene.events("plugin.grants").len(), 3, "each is on record");
     assert_eq!(scene.version().await, "0.1.0", "looking changes nothing");
+    scene.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn an_older_file_is_not_taken_by_a_restart_either() {
+    let scene = Scene::start().await;
+    scene.until("it is kept", async || scene.is_kept("0.1.0").await).await;
+    let Scene { gateway, directory } = scene;
+    let (home, issuer) = gateway.stop().await;
+    write(directory.path(), "static.wasm", &versioned(built("static"), "0.0.9"));
+    let setup = Setup {
+        blocks: BLOCKS.to_owned(),
+        plugins: Some(directory.path().to_owned()),
+        trust: Some(UNSIGNED.to_owned()),
+        ..Setup::default()
+    };
+    let scene = Scene { gateway: Gateway::start_in(home, issuer, setup).await, directory };
+    let reason = scene.demo().await["reason"].as_str().unwrap_or_default().to_owned();
+    assert!(reason.contains("older than 0.1.0, which runs or ran here"), "{reason}");
+    let (status, answer) = scene.activate("static@0.0.9").await;
+    assert_eq!(status, 200, "who names it means it: {answer}");
+    scene.reads().await;
+    scene.gateway.stop().await;
+}
+
+/// A server that accepts and says nothing: what asks it waits before anything was sent.
+const SILENT: &str = r#"
+[backends.quiet]
+plugin = "hostile"
+config = { server = "https://server.test:PORT/" }
+limits = { timeout = "200ms" }
+[[backends.quiet.egress]]
+host = "server.test"
+port = PORT
+methods = ["GET"]
+addresses = ["127.0.0.0/8"]
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_silent_server_is_not_put_into_quarantine() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let accepting = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((connection, _)) = silent.accept().await {
+            held.push(connection);
+        }
+    });
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+    let setup = Setup {
+        blocks: SILENT.replace("PORT", &port),
+        network: Some(network(&[("server.test", "127.0.0.1")])),
+        clock: Some(clock.clone() as _),
+        ..Setup::default()
+    };
+    let gateway = Gateway::start(setup).await;
+    let scene = Scene { gateway, directory: tempfile::tempdir().unwrap() };
+    let mut late = 0;
+    while late < 12 {
+        // The breaker lets one through from time to time.
+        clock.advance(Duration::from_secs(10));
+        let token = scene.gateway.token("alice");
+        let answer = scene.gateway.get("/v1/secrets/quiet/fetch", &token).await;
+        let closing = scene.gateway.closing(&answer);
+        match closing["code"].as_str().unwrap() {
+            "plugin_deadline" | "plugin_unavailable" | "unavailable" | "timeout" => late += 1,
+            code => assert_eq!(code, "backend_breaker_open", "{closing}"),
+        }
+    }
+    let shown = scene.shown().await;
+    let quiet = shown["backends"].as_array().unwrap().iter().find(|of| of["backend"] == "quiet");
+    assert_eq!(quiet.unwrap()["state"], "ready", "{shown:#}");
+    assert!(scene.events("plugin.quarantine").is_empty());
+    scene.gateway.stop().await;
+    accepting.abort();
+}
+
+#[tokio::test]
+async fn what_would_be_gone_back_to_is_removed_by_force_only() {
+    let scene = Scene::start().await;
+    scene.installed(&built("static")).await;
+    scene.installed(&versioned(built("static"), "0.1.1")).await;
+    assert_eq!(scene.activate("static@0.1.1").await.0, 200);
+    let remove = json!({ "component": "static@0.1.0" });
+    let (status, answer) = scene.call("POST", "/v1/plugins:remove", remove).await;
+    assert_eq!(status, 409, "{answer}");
+    assert_eq!(scene.demo().await["state"], "probation");
+    let remove = json!({ "component": "static@0.1.0", "force": true });
+    let (status, answer) = scene.call("POST", "/v1/plugins:remove", remove).await;
+    assert_eq!((status, &answer["degraded"]), (200, &json!([])), "{answer}");
+    assert_eq!(scene.demo().await["state"], "ready", "nothing stands in any more");
+    scene.reads().await;
+    scene.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn activating_what_runs_keeps_the_way_back() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+    let scene = Scene::with(BLOCKS, Some(clock.clone())).await;
+    scene.installed(&versioned(built("static"), "0.1.1")).await;
+    assert_eq!(scene.activate("static@0.1.1").await.0, 200);
+    for _ in 0..20 {
+        scene.reads().await;
+    }
+    clock.advance(Duration::from_secs(61));
+    scene.until("its probation is over", async || scene.demo().await["state"] == "ready").await;
+    assert_eq!(scene.activate("static@0.1.1").await.0, 200);
+    let (status, answer) = scene.call("POST", "/v1/backends/demo/rollback", Value::Null).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(scene.version().await, "0.1.0");
+    scene.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_installed_during_a_probation_does_not_undo_the_upgrade() {
+    let scene = Scene::start().await;
+    write(scene.directory.path(), "static.wasm", &versioned(built("static"), "0.1.1"));
+    assert!(scene.reload().await.starts_with("swapped static@0.1.0"));
+    assert_eq!(scene.demo().await["state"], "probation");
+    scene.installed(&versioned(built("static"), "0.1.2")).await;
+    let outcome = scene.reload().await;
+    assert!(outcome.starts_with("kept static@0.1.1"), "{outcome}");
+    scene.reads().await;
+    scene.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn one_quarantined_elsewhere_gives_way_to_the_one_before() {
+    let other = BLOCKS.replace("backends.demo", "backends.other");
+    let scene = Scene::with(&format!("{BLOCKS}{other}"), None).await;
+    let bad = trapping(versioned(built("static"), "0.2.0"), "secrets", "read");
+    scene.installed(&bad).await;
+    for backend in ["demo", "other"] {
+        let body = json!({ "component": "static@0.2.0" });
+        let path = format!("/v1/backends/{backend}/activate");
+        assert_eq!(scene.call("POST", &path, body).await.0, 200);
+    }
+    scene
+        .until("it is put back", async || {
+            scene.reads().await;
+            scene.version().await == "0.1.0"
+        })
+        .await;
+    scene.until("it is held", async || !scene.events("plugin.quarantine").is_empty()).await;
+    let (status, answer) = scene.call("POST", "/v1/reload", Value::Null).await;
+    assert_eq!(status, 200, "{answer}");
+    let outcome = answer["plugins"]["other"].as_str().unwrap();
+    assert!(outcome.contains("static@0.1.0") && !outcome.contains("degraded"), "{outcome}");
+    let token = scene.gateway.token("alice");
+    let answer = scene.gateway.get("/v1/secrets/other/app/text", &token).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.json);
     scene.gateway.stop().await;
 }

@@ -174,7 +174,9 @@ impl Host {
         let said = match tokio::time::timeout_at(until, smoke).await {
             Ok(described) => described?,
             Err(_) => {
-                return Err(AdmitError::Smoke(CallError::Timeout { reached: false }.to_string()));
+                return Err(AdmitError::Smoke(
+                    CallError::Timeout { reached: false, asked: false }.to_string(),
+                ));
             }
         };
         match loaded.inspection.manifest.difference(&said) {

@@ -312,7 +312,7 @@ impl Caller {
         let outcome = tokio::time::timeout_at(until, run).await;
         let reached = store.data().reached();
         match outcome {
-            Err(_) => Err(CallError::Timeout { reached }),
+            Err(_) => Err(CallError::Timeout { reached, asked: store.data().asked() }),
             Ok(Err(error)) => Err(stopped(&error, reached)),
             Ok(Ok((Err(fault),))) => {
                 let mut fault = facade::fault(fault, call.secrets);
@@ -328,14 +328,11 @@ impl Caller {
         }
     }
 
-    /// What is left of the call's time.
+    /// What is left of the call's time. A call that begins without any was never made, and says
+    /// nothing about the component.
     pub(crate) fn remaining(&self, context: &CallContext) -> Result<Duration, CallError> {
         let left = context.deadline.saturating_sub(self.clock.elapsed());
-        if left.is_zero() {
-            Err(CallError::Timeout { reached: false })
-        } else {
-            Ok(left.min(self.shared.limits.wall))
-        }
+        if left.is_zero() { Err(CallError::Busy) } else { Ok(left.min(self.shared.limits.wall)) }
     }
 }
 

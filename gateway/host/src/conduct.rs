@@ -3,7 +3,8 @@
 //! Three things are counted of each generation. **Calls** that came to an outcome. **Faults**: a
 //! trap, no answer in time, an answer that breaks a rule, `internal`. What a backend refuses is none:
 //! it would refuse it to any component. **Stops**: the faults for which nothing but the component
-//! can be the cause, which are traps, and no answer in time although nothing had been sent.
+//! can be the cause, which are traps, and no answer in time although it had asked for nothing
+//! outside: one that has may wait for a credential, a connection or an answer.
 //!
 //! INVARIANT: who asks cannot make a healthy component look bad alone: a verdict needs a part of all
 //! calls, not a number of them. The verdicts are pure functions of what was counted and of the time
@@ -179,7 +180,7 @@ pub(crate) fn is_fault(error: &CallError) -> bool {
 }
 
 fn is_stop(error: &CallError) -> bool {
-    matches!(error, CallError::Trap { .. } | CallError::Timeout { reached: false })
+    matches!(error, CallError::Trap { .. } | CallError::Timeout { asked: false, .. })
 }
 
 fn was_called(error: &CallError) -> bool {
@@ -246,8 +247,9 @@ mod tests {
         let none = tally(0, 0, 0);
         for (error, counted) in [
             (trap(), stop),
-            (CallError::Timeout { reached: false }, stop),
-            (CallError::Timeout { reached: true }, fault),
+            (CallError::Timeout { reached: false, asked: false }, stop),
+            (CallError::Timeout { reached: false, asked: true }, fault),
+            (CallError::Timeout { reached: true, asked: true }, fault),
             (CallError::Answer(AnswerFault::Path), fault),
             (CallError::Host(String::new()), fault),
             (CallError::Plugin(Box::new(fault_of(FaultKind::Internal))), fault),

@@ -36,6 +36,9 @@ pub enum CallError {
     Timeout {
         /// Whether some upstream may have seen a request before.
         reached: bool,
+        /// Whether it had asked the host for something outside: a request, a statement. What it waited
+        /// for may then be a credential, a connection, an answer.
+        asked: bool,
     },
     /// As many calls as the backend may have are running and waiting.
     #[error("the backend has as many calls as it may have")]
@@ -370,7 +373,7 @@ impl CallError {
             | Self::Host(_) => false,
             Self::Plugin(fault) | Self::CallerForbidden(fault) => fault.request_sent,
             Self::Trap { reached, .. }
-            | Self::Timeout { reached }
+            | Self::Timeout { reached, .. }
             | Self::NoCaller { reached }
             | Self::CallerRefused { reached } => *reached,
             Self::Answer(_) => true,

@@ -32,6 +32,9 @@ pub trait Line: WasiHttpHooks {
     /// Whether some upstream may have seen a request of this call.
     fn reached(&self) -> bool;
 
+    /// Whether this call began a request that was not refused: it may wait for somebody else then.
+    fn asked(&self) -> bool;
+
     /// The code of what went wrong last: a request that was refused or failed, an answer that was cut.
     fn failure(&self) -> Option<&'static str>;
 
@@ -55,6 +58,10 @@ impl Outbound for NoEgress {
 
 impl Line for NoEgress {
     fn reached(&self) -> bool {
+        false
+    }
+
+    fn asked(&self) -> bool {
         false
     }
 
@@ -117,6 +124,11 @@ impl Outbound for Upstream {
 impl Line for Outgoing {
     fn reached(&self) -> bool {
         self.record().reached
+    }
+
+    fn asked(&self) -> bool {
+        let record = self.record();
+        record.requests > record.refused
     }
 
     fn failure(&self) -> Option<&'static str> {

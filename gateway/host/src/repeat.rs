@@ -102,7 +102,7 @@ mod tests {
             (false, failed(ErrorKind::NotFound, false, None)),
             (false, failed(ErrorKind::PermissionDenied, false, None)),
             (false, CallError::Trap { trap: Trap::Cpu, reached: false }),
-            (false, CallError::Timeout { reached: false }),
+            (false, CallError::Timeout { reached: false, asked: true }),
         ] {
             assert_eq!(may_pass_by_itself(&error), again, "{error:?}");
         }

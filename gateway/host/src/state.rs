@@ -107,6 +107,11 @@ impl State {
         self.line.as_ref().and_then(|line| line.failure())
     }
 
+    /// Whether this call asked for something outside, for which it may wait.
+    pub(crate) fn asked(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| line.asked()) || self.sql.asked()
+    }
+
     /// Whether some upstream may have seen a request of this call.
     pub(crate) fn reached(&self) -> bool {
         self.line.as_ref().is_some_and(|line| line.reached()) || self.sql.reached()

@@ -10,7 +10,6 @@ use symbolon_host::{Admitted, Catalog, Digest, Entry, Generation};
 use super::backends::{Chosen, seat_name};
 use super::foundation::Foundation;
 use super::stock::{self, Admissions, Judge, Stock};
-use super::swap::refusal::refuse_downgrade;
 use crate::catalog::Pointed;
 use crate::catalog::choice::{Candidate, Question};
 use crate::config::{Config, PluginRef};
@@ -70,7 +69,7 @@ pub(super) struct Chooser<'a> {
 const ADMISSIONS: usize = 8;
 
 /// What became of each component that is needed.
-type Judged = BTreeMap<Digest, Result<Arc<Admitted>, String>>;
+pub(super) type Judged = BTreeMap<Digest, Result<Arc<Admitted>, String>>;
 
 impl Chooser<'_> {
     /// The component of every backend and target of `config`. Each is admitted once, however many
@@ -94,7 +93,7 @@ impl Chooser<'_> {
         chosen.collect()
     }
 
-    async fn judged(&self, digests: BTreeSet<Digest>) -> Judged {
+    pub(super) async fn judged(&self, digests: BTreeSet<Digest>) -> Judged {
         let of = (self.stock, &*self.foundation.components, self.judge);
         let one = |digest| async move {
             let admitted = self.admissions.admit(digest, of).await;
@@ -132,35 +131,12 @@ impl Chooser<'_> {
         (digest, judged): (Result<Digest, String>, &Judged),
     ) -> Chosen {
         let to = digest.and_then(|digest| judgement(judged, digest));
-        let to = to.and_then(|to| self.is_meant(name, plugin, &to).map(|()| to));
+        let running = self.running.get(name).map(|running| &**running);
+        let of = (name, plugin, running);
+        let to = to.and_then(|to| is_meant(of, &to, self.stock).map(|()| to));
         let running = self.running.get(name).map(|running| stock::pointed(running));
         let before = self.known_good(name, plugin).and_then(|proven| before(&proven, &to, judged));
         Chosen { to, running, before }
-    }
-
-    /// Whether somebody has said that this is to run, if it is older than what runs: by the
-    /// configuration, which names it, or by activating it. That it is the only one there says nothing,
-    /// since whoever can write the directory could put a signed version there that has a hole.
-    fn is_meant(
-        &self,
-        name: &BackendName,
-        plugin: &PluginRef,
-        to: &Admitted,
-    ) -> Result<(), String> {
-        let to = Pointed::of(to.inspection());
-        let is_pinned = plugin.version.is_some() || plugin.digest.is_some();
-        let is_pointed =
-            self.stock.catalog.pointers.get(name).is_some_and(|pointer| pointer.to == to);
-        if is_pinned || is_pointed {
-            return Ok(());
-        }
-        let running = self.running.get(name).map(|running| &**running);
-        refuse_downgrade(running, &to).map_err(|_| {
-            format!(
-                "{to} is older than what runs; give the backend's `version` in the configuration, \
-                 or activate it, if that is meant"
-            )
-        })
     }
 
     /// What is known to be good and can be gone back to: of the same plugin, and not in quarantine.
@@ -168,6 +144,29 @@ impl Chooser<'_> {
         let proven = proven(self.running.get(name)?);
         let is_free = !self.stock.catalog.quarantine.contains_key(&proven.digest());
         (is_free && *proven.plugin() == plugin.name).then_some(proven)
+    }
+}
+
+/// Whether somebody has said that this is to run, if it is older than what runs or ran: by the
+/// configuration, which names it, or by activating it. That it is the only one there says nothing,
+/// since whoever can write the directory could put a signed version there that has a hole.
+pub(super) fn is_meant(
+    (name, plugin, running): (&BackendName, &PluginRef, Option<&Generation>),
+    to: &Admitted,
+    stock: &Stock,
+) -> Result<(), String> {
+    let to = Pointed::of(to.inspection());
+    let is_pinned = plugin.version.is_some() || plugin.digest.is_some();
+    let is_pointed = stock.catalog.pointers.get(name).is_some_and(|pointer| {
+        // The rule takes the one before only where the other may not run.
+        pointer.to == to || pointer.previous.as_ref() == Some(&to)
+    });
+    match stock.newer(running, &to).filter(|_| !is_pinned && !is_pointed) {
+        None => Ok(()),
+        Some(newer) => Err(format!(
+            "{to} is older than {newer}, which runs or ran here; give the backend's `version` in the \
+             configuration, or activate it, if that is meant"
+        )),
     }
 }
 

@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
-use symbolon_host::{AdmitError, Admitted, Digest, Endorsement, Host, Inspection, Package, Trust};
+use symbolon_host::version::Step;
+use symbolon_host::{
+    AdmitError, Admitted, Digest, Endorsement, Generation, Host, Inspection, Package, Trust,
+};
 
 use crate::catalog::choice::Candidate;
 use crate::catalog::{Components, Origin, Pointed, Snapshot};
@@ -240,6 +243,21 @@ impl Stock {
                 tracing::warn!(%digest, error, "a component in use cannot be kept");
             }
         }
+    }
+
+    /// What `to` is older than: what runs; or, where nothing runs, something of its plugin that is kept
+    /// and was not taken out of the catalog since, so that a start forgets nothing. What is in
+    /// quarantine is not counted.
+    pub(super) fn newer(&self, running: Option<&Generation>, to: &Pointed) -> Option<String> {
+        let is_held = |digest: &Digest| self.catalog.quarantine.contains_key(digest);
+        let is_newer = |version: &String| Step::between(version, &to.version).is_downgrade();
+        if let Some(running) = running.filter(|running| !is_held(&running.digest())) {
+            return Some(running.manifest().version.clone()).filter(is_newer);
+        }
+        let kept = self.catalog.components.iter().filter(|(digest, _)| !is_held(digest));
+        let of_plugin = kept.filter(|(_, of)| of.component.name == to.name);
+        let mut versions = of_plugin.map(|(_, of)| &of.component.version);
+        versions.find(|version| is_newer(version)).cloned()
     }
 
     /// Why a file was refused that is, or by its name may be, of `plugin`.

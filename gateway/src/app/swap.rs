@@ -181,7 +181,9 @@ impl App {
         if !users.is_empty() && !force {
             return Err(in_use(&component, &users));
         }
-        for backend in &users {
+        let needs = self.needs(digest, &stock);
+        self.stand_down(digest);
+        for backend in &needs {
             self.degrade(backend, format!("its component {component} was removed by {by}")).await?;
         }
         let removed = self.foundation.components.remove(digest).await;
@@ -191,10 +193,10 @@ impl App {
         self.tidy();
         let details = BTreeMap::from([
             ("component", component.to_string()),
-            ("degraded", users.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+            ("degraded", needs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
         ]);
         let answer = json!({
-            "removed": component.to_string(), "degraded": users, "still_in_directory": offered,
+            "removed": component.to_string(), "degraded": needs, "still_in_directory": offered,
         });
         Ok(Answer::Json(answer, details))
     }
@@ -232,6 +234,10 @@ impl App {
         let good = running.as_ref().map(proven);
         let previous = good.as_ref().map(|good| stock::pointed(good));
         if from.as_ref() == Some(&to) {
+            // The way back is the one that there was.
+            let known = self.stock.load().catalog.pointers.get(backend).cloned();
+            let known = known.filter(|known| known.to == to).and_then(|known| known.previous);
+            let previous = previous.filter(|previous| *previous != to).or(known);
             self.point(backend, (to.clone(), previous), &manner).await?;
             return Ok(Swapped { from, to });
         }
@@ -313,13 +319,14 @@ impl App {
     ) -> Result<(), CatalogError> {
         let stock = self.restock().await;
         for backend in users.iter().filter(|user| !stock.catalog.pointers.contains_key(*user)) {
-            let Some(running) = self.runs(backend).map(|running| proven(&running)) else {
-                continue;
-            };
+            let Some(running) = self.runs(backend) else { continue };
             let component = stock::pointed(&running);
             if component != *installed {
-                stock.adopt(&BTreeSet::from([running.digest()]), &self.foundation.components).await;
-                self.foundation.components.point(backend, component, None, "symbolon").await?;
+                let good = proven(&running);
+                let both = BTreeSet::from([running.digest(), good.digest()]);
+                stock.adopt(&both, &self.foundation.components).await;
+                let previous = Some(stock::pointed(&good)).filter(|good| *good != component);
+                self.foundation.components.point(backend, component, previous, "symbolon").await?;
             }
         }
         Ok(())
@@ -418,8 +425,16 @@ impl App {
         of.filter(|(_, of)| of.name.as_str() == plugin).map(|(name, _)| name).collect()
     }
 
-    /// Who runs the component, points at it, or would go back to it.
+    /// Who runs the component, points at it, or would go back to it while on probation.
     fn users_of_digest(&self, digest: Digest, stock: &Stock) -> BTreeSet<BackendName> {
+        let running = choose::running(&self.line.world.load()).into_iter();
+        let relies =
+            running.filter(|(_, of)| of.probation().is_some_and(|on| on.before.digest() == digest));
+        self.needs(digest, stock).into_iter().chain(relies.map(|(name, _)| name)).collect()
+    }
+
+    /// Who runs the component or points at it.
+    fn needs(&self, digest: Digest, stock: &Stock) -> BTreeSet<BackendName> {
         let running = choose::running(&self.line.world.load());
         let runs = running.into_iter().filter(|(_, of)| of.digest() == digest);
         let config = self.config();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use symbolon_core::audit::{AdminEvent, Outcome};
 use symbolon_core::id::BackendName;
-use symbolon_host::{Generation, Tally, Verdict};
+use symbolon_host::{Digest, Generation, Tally, Verdict};
 
 use super::stock;
 use super::{App, chain, choose};
@@ -75,7 +75,11 @@ impl App {
         }
         let component = stock::pointed(generation);
         let reason = faults(generation.tally());
-        let good = generation.probation().map(|on| on.before);
+        // What was quarantined meanwhile, by what it did elsewhere, is not gone back to.
+        let stock = self.stock.load();
+        let is_held =
+            |good: &Arc<Generation>| stock.catalog.quarantine.contains_key(&good.digest());
+        let good = generation.probation().map(|on| on.before).filter(|good| !is_held(good));
         let to = match &good {
             Some(good) => {
                 if let Err(error) = self.put_back(backend, good.clone()).await {
@@ -97,10 +101,19 @@ impl App {
                 let error = chain(&error);
                 tracing::error!(%backend, error, "the quarantine is in force and not kept");
             }
+            self.stand_down(generation.digest());
         }
         self.tell(sentence, (&component, to.as_ref()), &reason).await;
         self.restock().await;
         self.tidy();
+    }
+
+    /// Nobody goes back to this component, or lets it answer in place of another, any more.
+    pub(super) fn stand_down(&self, digest: Digest) {
+        let running = choose::running(&self.line.world.load());
+        let relies =
+            |of: &&Arc<Generation>| of.probation().is_some_and(|on| on.before.digest() == digest);
+        running.values().filter(relies).for_each(|of| of.end_probation());
     }
 
     async fn tell(

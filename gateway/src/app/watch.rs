@@ -9,22 +9,23 @@
 //! Only backends whose component becomes another by the rule of [`crate::catalog::choice`] are touched.
 //! What runs is not taken down because its file is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use symbolon_core::audit::{AdminEvent, Outcome as Ending};
 use symbolon_core::id::BackendName;
-use symbolon_host::{Admitted, Digest};
+use symbolon_host::Digest;
 
 use super::App;
-use super::choose::{self, Chooser};
+use super::choose::{self, Chooser, Running};
 use super::outcome::Outcome;
-use super::stock::{self, Look};
-use super::swap::Manner;
-use super::swap::refusal::refuse_downgrade;
+use super::stock::{self, Look, Stock};
+use super::swap::{Manner, Swapped};
 use super::world::KeptKeys;
+use crate::audit::JournalError;
 use crate::catalog::Pointed;
+use crate::config::Config;
 
 /// How often the directory is looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -54,8 +55,10 @@ impl App {
 
     /// Puts the components in force that the rule now gives. Answers what it changed.
     pub async fn take_up_directory(&self) -> BTreeMap<BackendName, Outcome> {
+        let refused = Box::pin(self.prepare()).await;
         let mut changing = self.keys.lock().await;
-        let outcomes = self.take_up(&mut changing, self.stale().await).await;
+        let stale = self.stale().await;
+        let outcomes = self.take_up(&mut changing, (stale, &refused)).await;
         self.tidy();
         outcomes
     }
@@ -69,21 +72,48 @@ impl App {
     ) -> BTreeMap<BackendName, Outcome> {
         let mut waiting = self.stale().await;
         waiting.retain(|(name, digest)| digest == installed && self.runs(name).is_none());
-        self.take_up(changing, waiting).await
+        self.take_up(changing, (waiting, &BTreeMap::new())).await
     }
 
     async fn take_up(
         &self,
         changing: &mut KeptKeys,
-        stale: Vec<(BackendName, Digest)>,
+        (stale, refused): (Vec<(BackendName, Digest)>, &BTreeMap<Digest, String>),
     ) -> BTreeMap<BackendName, Outcome> {
         let mut outcomes = BTreeMap::new();
         for (backend, digest) in stale {
-            let outcome = Box::pin(self.reconciled(changing, &backend, digest)).await;
+            let known = refused.get(&digest).cloned();
+            let outcome = Box::pin(self.reconciled(changing, &backend, (digest, known))).await;
             self.tell_reconciled(&backend, &outcome).await;
             outcomes.insert(backend, outcome);
         }
         outcomes
+    }
+
+    /// Admits what is new, each component once, before anything is held: compiling takes its time, and
+    /// whoever withdraws a key meanwhile must not wait for it. Answers what is refused, and why.
+    async fn prepare(&self) -> BTreeMap<Digest, String> {
+        let new: BTreeSet<_> = self.stale().await.into_iter().map(|(_, digest)| digest).collect();
+        let (stock, config) = (self.stock.load_full(), self.config());
+        let running = choose::running(&self.line.world.load());
+        let chooser = self.chooser(&config, &stock, &running);
+        let judged = Box::pin(chooser.judged(new)).await.into_iter();
+        judged.filter_map(|(digest, judged)| Some((digest, judged.err()?))).collect()
+    }
+
+    fn chooser<'a>(
+        &'a self,
+        config: &'a Config,
+        stock: &'a Stock,
+        running: &'a Running,
+    ) -> Chooser<'a> {
+        Chooser {
+            foundation: &self.foundation,
+            admissions: &self.admissions,
+            judge: self.judge(config),
+            stock,
+            running,
+        }
     }
 
     /// The backends and targets that are to run another component than they do.
@@ -91,13 +121,7 @@ impl App {
         let stock = self.restock().await;
         let running = choose::running(&self.line.world.load());
         let (config, candidates) = (self.config(), stock.candidates());
-        let chooser = Chooser {
-            foundation: &self.foundation,
-            admissions: &self.admissions,
-            judge: self.judge(&config),
-            stock: &stock,
-            running: &running,
-        };
+        let chooser = self.chooser(&config, &stock, &running);
         let of = |(name, plugin): (BackendName, &crate::config::PluginRef)| {
             let digest = chooser.digest(&name, plugin, &candidates).ok()?;
             let runs = running.get(&name).map(|running| running.digest());
@@ -110,21 +134,11 @@ impl App {
         &self,
         changing: &mut KeptKeys,
         backend: &BackendName,
-        digest: Digest,
+        (digest, refused): (Digest, Option<String>),
     ) -> Outcome {
-        let stock = self.stock.load_full();
-        let config = self.config();
-        let of = (&*stock, &*self.foundation.components, self.judge(&config));
-        let done = match Box::pin(self.admissions.admit(digest, of)).await {
-            Ok(admitted) => match self.is_upgrade(backend, &admitted) {
-                Err(reason) => Err(reason),
-                Ok(()) => {
-                    let manner = Manner { by: "symbolon", points: false };
-                    let swapped = Box::pin(self.swap(changing, backend, admitted, manner)).await;
-                    swapped.map_err(|error| error.detail)
-                }
-            },
-            Err(refusal) => Err(refusal.reason),
+        let done = match refused {
+            Some(reason) => Err(reason),
+            None => Box::pin(self.put_in_force(changing, backend, digest)).await,
         };
         match (done, self.runs(backend)) {
             (Ok(done), _) => Outcome::of(done.from, done.to),
@@ -135,11 +149,31 @@ impl App {
         }
     }
 
-    /// Whoever can write the directory could otherwise put a signed version there that has a hole.
-    fn is_upgrade(&self, backend: &BackendName, admitted: &Admitted) -> Result<(), String> {
-        let to = Pointed::of(admitted.inspection());
-        let refused = refuse_downgrade(self.runs(backend).as_deref(), &to);
-        refused.map_err(|_| format!("{to} is older than what runs; activate it if that is meant"))
+    async fn put_in_force(
+        &self,
+        changing: &mut KeptKeys,
+        backend: &BackendName,
+        digest: Digest,
+    ) -> Result<Swapped, String> {
+        let (stock, config) = (self.stock.load_full(), self.config());
+        let of = (&*stock, &*self.foundation.components, self.judge(&config));
+        let admitted = Box::pin(self.admissions.admit(digest, of)).await;
+        let admitted = admitted.map_err(|refusal| refusal.reason)?;
+        let plugins = choose::plugins(&config);
+        let plugin = plugins.get(backend).ok_or("it is not configured any more")?;
+        let running = self.runs(backend);
+        choose::is_meant((backend, plugin, running.as_deref()), &admitted, &stock)?;
+        self.begin_reconciling(backend, &Pointed::of(admitted.inspection())).await?;
+        let manner = Manner { by: "symbolon", points: false };
+        let swapped = Box::pin(self.swap(changing, backend, admitted, manner)).await;
+        swapped.map_err(|error| error.detail)
+    }
+
+    /// What is not on record is not done.
+    async fn begin_reconciling(&self, backend: &BackendName, to: &Pointed) -> Result<(), String> {
+        let details = BTreeMap::from([("to", to.to_string())]);
+        let noted = self.note_reconciled(backend, (Ending::Allow, "begun"), details).await;
+        noted.map_err(|error| format!("that it begins cannot be put on record: {error}"))
     }
 
     async fn tell_reconciled(&self, backend: &BackendName, outcome: &Outcome) {
@@ -150,16 +184,26 @@ impl App {
             }
             Outcome::RolledBack { .. } | Outcome::Degraded(_) => (Ending::Error, "plugin_refused"),
         };
+        let details = BTreeMap::from([("result", outcome.to_string())]);
+        if let Err(error) = self.note_reconciled(backend, (ending, code), details).await {
+            tracing::error!(%backend, %error, "a change of what it runs is not on record");
+        }
+    }
+
+    async fn note_reconciled(
+        &self,
+        backend: &BackendName,
+        (outcome, code): (Ending, &'static str),
+        details: BTreeMap<&'static str, String>,
+    ) -> Result<(), JournalError> {
         let event = AdminEvent {
             administrator: "symbolon",
             operation: "plugin.reconcile",
             object: Some(backend.as_str()),
-            outcome: ending,
+            outcome,
             code,
-            details: BTreeMap::from([("result", outcome.to_string())]),
+            details,
         };
-        if let Err(error) = self.foundation.journal.event(&event).await {
-            tracing::error!(%backend, %error, "a change of what it runs is not on record");
-        }
+        self.foundation.journal.event(&event).await.map(drop)
     }
 }

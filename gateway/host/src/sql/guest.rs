@@ -29,6 +29,11 @@ impl Tap {
         self.reached.is_set()
     }
 
+    /// Whether this call asked the database for anything.
+    pub(crate) fn asked(&self) -> bool {
+        self.used > 0
+    }
+
     fn begin(&mut self, database: Option<&str>) -> Result<(), SqlError> {
         self.used = self.used.saturating_add(1);
         if self.used > MAX_ERRANDS {
