@@ -10,10 +10,14 @@ use symbolon_host::admit::MAX_COMPONENT_BYTES;
 use symbolon_tests::harness::component::{built, claiming, with_manifest, write};
 use symbolon_tests::harness::{Gateway, Setup};
 
+use super::scene::NEIGHBOUR;
+use super::settings::WELL_BEHAVED;
 use super::text::Text;
+use super::trial::Fate::Stopped;
 use super::trial::{Sent, Tried, beside};
 use crate::attacks::DEMO;
 use crate::attacks::wire::admin;
+use crate::line::tokens::exchange;
 
 /// Numbers that look random and are the same in every run (splitmix64).
 struct Numbers(u64);
@@ -219,6 +223,52 @@ fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
     let places: Vec<_> = places.map(|(at, _)| at).collect();
     assert!(!places.is_empty() && from.len() == to.len(), "something to replace");
     places.into_iter().for_each(|at| bytes[at..at + to.len()].copy_from_slice(to));
+}
+
+/// With the name comes nothing, and whoever installs it is told what it could be taken for.
+#[tokio::test]
+async fn who_installs_a_name_that_looks_like_another_is_told_and_it_is_on_record() {
+    let scene = Scene::start("\"static\", \"stat1c\", \"another\"").await;
+    for (name, alike) in [("stat1c", Some("`static`")), ("another", None)] {
+        let component = Text { name, ..Text::default() }.component();
+        assert_eq!(scene.send(&component).await.taken(), Ok(true), "{name}");
+        let record = scene.attempts().pop().expect("a record");
+        assert_eq!(record["details"]["alike"].as_str(), alike, "{record}");
+    }
+    // Again, to see what its operator is told.
+    let component = STANDARD.encode(Text { name: "stat1c", ..Text::default() }.component());
+    let body = json!({ "component": component, "source": "stat1c.wasm" }).to_string();
+    let told = admin(&scene.gateway, "POST", "/v1/plugins", &body).await.json();
+    let warning = told["warning"].as_str().expect("a warning");
+    assert!(warning.contains("`stat1c` could be taken for `static`"), "{warning}");
+    scene.gateway.stop().await;
+}
+
+/// What a component exports is what it is asked for, whatever it is configured as.
+#[tokio::test]
+async fn what_a_component_does_not_export_it_is_not_asked_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    write(directory.path(), "static.wasm", &built("static"));
+    write(directory.path(), "issuer.wasm", &built("issuer"));
+    write(directory.path(), "text.wasm", &Text::default().component());
+    let blocks = "[backends.issues]\nplugin = \"issuer\"\n\
+        [targets.reads]\nplugin = \"text\"\naudience = \"https://reads.example.test\"\n";
+    let setup = Setup {
+        blocks: format!("{WELL_BEHAVED}{blocks}"),
+        plugins: Some(directory.path().to_owned()),
+        ..Setup::default()
+    };
+    let gateway = Gateway::start(setup).await;
+    let token = gateway.token("alice");
+    let read = gateway.get("/v1/secrets/issues/any", &token);
+    let read = beside(&gateway, NEIGHBOUR, read).await;
+    let read = read.meets(&gateway, "issues", Stopped("plugin_lacks_interface", 404));
+    assert_eq!(read, Ok(()));
+    let audience = [("audience", "reads")];
+    let exchanged = beside(&gateway, NEIGHBOUR, exchange(&gateway, &token, &audience)).await;
+    let exchanged = exchanged.meets(&gateway, "reads", Stopped("plugin_lacks_interface", 404));
+    assert_eq!(exchanged, Ok(()));
+    gateway.stop().await;
 }
 
 /// A component that calls itself `static`, in its manifest and in its code, and is another.

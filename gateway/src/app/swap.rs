@@ -33,7 +33,7 @@ use super::{App, chain};
 use crate::admin::plugins::{Activation, Upload, Wanted};
 use crate::admin::{Answer, OperationError};
 use crate::catalog::choice::{fits, quarantined_text};
-use crate::catalog::{CatalogError, Origin, Pointed};
+use crate::catalog::{self, CatalogError, Origin, Pointed};
 use crate::kill::{self, Point};
 use crate::line::World;
 
@@ -139,6 +139,7 @@ impl App {
         let inspection = admitted.inspection();
         let component = Pointed::of(inspection);
         let users = self.users_of(&component.name);
+        let alike = self.alike(&component.name);
         // Before there is a second one to choose from.
         self.settle_pointers(&users, &component).await.map_err(|error| unkept(&error))?;
         let origin = origin(source, by, &admitted);
@@ -146,8 +147,8 @@ impl App {
         let installed = done.map_err(|error| unkept(&error))?;
         let started = Box::pin(self.start_with(&mut changing, &inspection.digest)).await;
         self.tidy();
-        let details = BTreeMap::from([("component", component.to_string())]);
-        let answer = json!({
+        let mut details = BTreeMap::from([("component", component.to_string())]);
+        let mut answer = json!({
             "installed": component.to_string(),
             "started": started,
             "name": component.name,
@@ -156,6 +157,14 @@ impl App {
             "bytes": installed.bytes,
             "backends": users,
         });
+        if let Some(shown) = answer.as_object_mut().filter(|_| !alike.is_empty()) {
+            let name = &component.name;
+            let warning = format!(
+                "`{name}` could be taken for {alike}, and is another plugin; remove it if that was meant"
+            );
+            shown.insert("warning".to_owned(), warning.into());
+            details.insert("alike", alike);
+        }
         Ok(Answer::Json(answer, details))
     }
 
@@ -417,6 +426,16 @@ impl App {
         let origin = origin(file.path.display().to_string(), by, admitted);
         let kept = self.foundation.components.install(inspection, package, origin).await;
         kept.map(drop).map_err(|error| unkept(&error))
+    }
+
+    /// The names of plugins, there or in the configuration, that this one could be taken for.
+    fn alike(&self, plugin: &str) -> String {
+        let (config, stock) = (self.config(), self.stock.load_full());
+        let there = stock.candidates().into_iter().map(|candidate| candidate.component.name);
+        let used = choose::plugins(&config).into_values().map(|of| of.name.to_string());
+        let known: BTreeSet<String> = there.chain(used).collect();
+        let alike = catalog::alike(plugin, known.iter().map(String::as_str));
+        alike.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     }
 
     fn users_of(&self, plugin: &str) -> Vec<BackendName> {

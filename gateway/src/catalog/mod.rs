@@ -12,6 +12,7 @@
 //! The catalog knows nothing of running components: [`choice`] decides what a backend is to run, and
 //! [`crate::app`] makes it so.
 
+mod alike;
 pub mod choice;
 mod record;
 mod shelf;
@@ -27,6 +28,7 @@ use symbolon_core::error::Kind;
 use symbolon_core::id::BackendName;
 use symbolon_host::{Digest, Inspection, Package};
 
+pub use self::alike::alike;
 pub use self::record::{Installed, Origin, Pointed, Pointer, Quarantined};
 use self::shelf::Shelf;
 pub use self::shelf::ShelfError;
