@@ -18,6 +18,9 @@ pub(crate) const fn now() -> Timestamp {
     Timestamp::from_seconds(NOW_SECONDS)
 }
 
+/// What TOML has no word for.
+const NULL: &str = "${null}";
+
 /// The names between `${` and `}` in a text.
 pub(crate) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
     text.split("${").skip(1).map(|rest| rest.split_once('}').map_or(rest, |(name, _)| name))
@@ -32,7 +35,7 @@ pub(crate) fn secret_name(placeholder: &str) -> Option<&str> {
 
 /// Whether there is such a placeholder, beside canaries.
 pub(crate) fn is_known(placeholder: &str) -> bool {
-    matches!(placeholder, "any" | "assertion" | "reservation" | "request" | "ttl")
+    matches!(placeholder, "any" | "null" | "assertion" | "reservation" | "request" | "ttl")
         || offset(placeholder, "now").is_some()
         || offset(placeholder, "time").is_some()
 }
@@ -71,9 +74,10 @@ impl Terms {
     }
 
     /// A value with every placeholder replaced. A text that is a number by its placeholder becomes
-    /// that number.
+    /// that number, and `${null}` becomes null.
     pub(crate) fn value(&self, value: &Value) -> Value {
         match value {
+            Value::String(text) if text == NULL => Value::Null,
             Value::String(text) => {
                 let replaced = self.text(text);
                 match replaced.parse::<u64>() {
@@ -168,14 +172,14 @@ pub(crate) mod tests {
             terms(),
             json!({
                 "a": "x-${secret:a}-${base64:a}", "b": "${ttl}", "c": "${ttl}s", "d": "${now+60}",
-                "e": "${time-1}", "f": ["${any}", 1], "g": "${now} s",
+                "e": "${time-1}", "f": ["${any}", 1], "g": "${now} s", "h": "${null}",
             }),
         );
         assert_eq!(
             terms.value(&raw),
             json!({
                 "a": "x-canary-Y2FuYXJ5", "b": 900, "c": "900s", "d": 1_893_456_060,
-                "e": "2029-12-31T23:59:59Z", "f": ["${any}", 1], "g": "1893456000 s",
+                "e": "2029-12-31T23:59:59Z", "f": ["${any}", 1], "g": "1893456000 s", "h": null,
             })
         );
         assert_eq!(terms.text("${assertion}"), "head.body.signature");

@@ -278,7 +278,7 @@ reserve = "1MiB"
 socket = "admin.sock"
 
 [telemetry]
-log = "warn"
+log = "warn,plugin=debug,symbolon_host::egress=info"
 log_format = "text"
 
 [plugins]

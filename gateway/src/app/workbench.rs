@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use symbolon_core::clock::{Clock, Timestamp};
 use symbolon_core::id::PluginName;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +70,8 @@ pub async fn workbench(
     let serving = bound.run(stop.clone());
     let visit = async {
         for degraded in app.degraded() {
-            say(&format!("degraded: {degraded}"));
+            let said = |key| degraded.get(key).and_then(Value::as_str).unwrap_or_default();
+            say(&format!("degraded: {}: {}", said("backend"), said("reason")));
         }
         let welcomed = draft.welcome(&kit, address, clock.now()).map(|text| say(&text));
         if welcomed.is_ok() {

@@ -18,6 +18,7 @@ mod observed;
 mod otlp;
 mod spans;
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use opentelemetry::trace::TracerProvider as _;
@@ -179,7 +180,8 @@ fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     match format {
         LogFormat::Json => lines.json().boxed(),
         LogFormat::Text => lines.boxed(),

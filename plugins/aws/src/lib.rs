@@ -13,7 +13,6 @@
 mod arn;
 mod assumed;
 mod config;
-mod folder;
 mod parameters;
 mod policy;
 mod refusal;

@@ -6,10 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 use symbolon_plugin::http::Request;
-use symbolon_plugin::{Error, Listing, Secret, Selector};
+use symbolon_plugin::{Error, Listing, Secret, Selector, folder};
 
 use crate::config::{Kind, Parameters, is_made_of};
-use crate::{folder, value, wire};
+use crate::{value, wire};
 
 /// Names of one request, and of one page of the service.
 const BATCH: usize = 10;

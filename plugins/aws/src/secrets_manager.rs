@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use symbolon_plugin::http::Request;
-use symbolon_plugin::{Error, Listing, Secret, Selector};
+use symbolon_plugin::{Error, Listing, Secret, Selector, folder};
 
 use crate::config::{By, Secrets, is_made_of};
-use crate::{arn, folder, refusal, region, value, wire};
+use crate::{arn, refusal, region, value, wire};
 
 /// Ids of one batch.
 const BATCH: usize = 20;

@@ -208,31 +208,3 @@ fn an_answer_without_a_code_is_known_by_its_status() {
         }
     }
 }
-
-#[test]
-fn a_folder_holds_what_is_directly_in_it() {
-    let names = ["prod/db", "prod/web/key", "prod/web/cert", "prod/", "prod", "other/x"];
-    let fetch = |next: Option<&str>| match next {
-        None => Ok((names.map(str::to_owned).to_vec(), Some("more".to_owned()))),
-        Some(_) => Ok((vec!["prod/zone".to_owned()], Some(String::new()))),
-    };
-    let listing =
-        folder::listing(&folder::beginning("", Some("prod/")), None, fetch).expect("names");
-    assert_eq!(
-        (listing.names, listing.next),
-        (["db", "web/", "zone"].map(str::to_owned).to_vec(), None)
-    );
-}
-
-#[test]
-fn a_listing_ends_and_is_continued() {
-    let asked = std::cell::Cell::new(0);
-    let endless = |_: Option<&str>| {
-        asked.set(asked.get() + 1);
-        Ok((Vec::new(), Some("again".to_owned())))
-    };
-    let listing = folder::listing("", None, endless).expect("a page");
-    assert_eq!((asked.get(), listing.next.as_deref()), (25, Some("again")));
-    let long = |_: Option<&str>| Ok((Vec::new(), Some("x".repeat(1025))));
-    assert_eq!(folder::listing("", None, long).expect_err("too long").code, "cursor_too_long");
-}

@@ -1,7 +1,7 @@
 //! The requests that are made.
 
 use serde::Serialize;
-use symbolon_plugin::http::{self, Request, encode};
+use symbolon_plugin::http::{self, Request};
 use symbolon_plugin::{Error, oauth};
 
 use crate::config::{Config, IdToken};
@@ -94,8 +94,7 @@ pub(crate) fn version(config: &Config, id: &str, version: &str) -> Result<Reques
 
 /// A page of names.
 pub(crate) fn list(config: &Config, next: Option<&str>) -> Result<Request, Error> {
-    let next = next.map(|next| format!("&pageToken={}", encode(next))).unwrap_or_default();
-    Ok(http::get(format!("{}?pageSize={PAGE}{next}", config.secrets()?)))
+    Ok(http::get(format!("{}?pageSize={PAGE}", config.secrets()?)).query("pageToken", next))
 }
 
 /// As little of a listing as there is: only its status counts.

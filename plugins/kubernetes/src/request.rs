@@ -1,7 +1,7 @@
 //! The requests that are made.
 
 use symbolon_plugin::Error;
-use symbolon_plugin::http::{self, Request, encode};
+use symbolon_plugin::http::{self, Request};
 
 use crate::config::Config;
 use crate::place::Place;
@@ -22,10 +22,8 @@ pub(crate) fn read(config: &Config, place: Place<'_>) -> Result<Request, Error> 
 
 /// A page of names.
 pub(crate) fn list(config: &Config, namespace: &str, next: Option<&str>) -> Result<Request, Error> {
-    let next = next.map(|next| format!("&continue={}", encode(next))).unwrap_or_default();
-    let url =
-        format!("{}/api/v1/namespaces/{namespace}/secrets?limit={PAGE}{next}", config.base()?);
-    Ok(http::get(url).header("accept", NAMES).limit(SECRET_LIMIT))
+    let url = format!("{}/api/v1/namespaces/{namespace}/secrets?limit={PAGE}", config.base()?);
+    Ok(http::get(url).query("continue", next).header("accept", NAMES).limit(SECRET_LIMIT))
 }
 
 /// The version of the cluster.

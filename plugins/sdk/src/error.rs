@@ -61,7 +61,17 @@ impl Error {
 
     /// A request that got no answer.
     pub(crate) fn transport(kind: ErrorKind, code: &str, request_sent: bool) -> Self {
-        Self::new(kind, code, "the request got no answer", request_sent)
+        let message = match code {
+            "egress_denied" => {
+                "the request is not granted, or its address; the gateway's log says which"
+            }
+            "unreachable" => "nobody answers at the host",
+            "tls_failed" => {
+                "no TLS with the host, or not its certificate; the gateway's log says why"
+            }
+            _ => "the request got no answer",
+        };
+        Self::new(kind, code, message, request_sent)
     }
 
     /// The secret is not there.

@@ -12,7 +12,8 @@
 //! `std` panics on this target), and [`log!`] is the only way to say something to a person.
 //!
 //! What several backends need stands here once: [`oauth`] reads answers of token endpoints, [`time`]
-//! and [`encoding`] read what services write, [`Listing::page`] cuts pages, and with the feature
+//! and [`encoding`] read what services write, [`Listing::page`] cuts pages, [`folder`] makes folders of
+//! flat names, and with the feature
 //! `certificates` `Secret::tls` makes a certificate's fields of PEM. [`http::base`] checks the address of
 //! a server in a configuration, and with the feature `schema` (for tests) the manifest's schema is
 //! derived from the type of the configuration.
@@ -57,6 +58,7 @@ pub mod clock;
 pub mod encoding;
 mod error;
 mod exported;
+pub mod folder;
 #[cfg(all(any(target_family = "wasm", test), feature = "heap"))]
 mod heap;
 pub mod http;

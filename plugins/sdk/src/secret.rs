@@ -39,6 +39,13 @@ impl Secret {
         self
     }
 
+    /// With when it ends, if it does.
+    #[must_use]
+    pub fn expires(mut self, at: Option<Timestamp>) -> Self {
+        self.expires_at = at;
+        self
+    }
+
     /// With its version.
     #[must_use]
     pub fn version(mut self, version: Option<String>) -> Self {

@@ -24,6 +24,18 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     sound.then(|| days(year, month, day) * DAY + hour * 3600 + minute * 60 + second)
 }
 
+/// Seconds since the Unix epoch of a date as HTTP has it: `Sun, 01 Nov 2026 11:00:00 GMT`.
+#[must_use]
+pub fn parse_http(text: &str) -> Option<Timestamp> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, date) = text.split_once(", ")?;
+    let pieces: Vec<&str> = date.split(' ').collect();
+    let [day, month, year, time, "GMT"] = *pieces else { return None };
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    parse(&format!("{year}-{month:02}-{day}T{time}Z"))
+}
+
 /// The text of a moment: `2026-11-01T11:00:00Z`.
 #[must_use]
 pub fn format(moment: Timestamp) -> String {
@@ -75,6 +87,14 @@ fn days(year: u64, month: u64, day: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_of_http_is_read() {
+        assert_eq!(parse_http("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        for text in ["Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET", "7", ""] {
+            assert_eq!(parse_http(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_moment_is_read_and_written() {

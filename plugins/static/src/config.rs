@@ -108,8 +108,7 @@ impl Detailed {
         if let Some(content_type) = &self.content_type {
             secret.content_type.clone_from(content_type);
         }
-        secret.expires_at = self.expires_at;
-        Ok(secret.version(self.version.clone()))
+        Ok(secret.expires(self.expires_at).version(self.version.clone()))
     }
 }
 

@@ -6,9 +6,8 @@
 //! Not for production: what stands in a configuration is at rest in a file.
 
 mod config;
-mod folder;
 
-use symbolon_plugin::{Call, Error, Listing, Plugin, Report, Secret, Secrets, Selector};
+use symbolon_plugin::{Call, Error, Listing, Plugin, Report, Secret, Secrets, Selector, folder};
 
 use config::Config;
 
@@ -40,7 +39,9 @@ impl Secrets for Static {
         folder: Option<String>,
         next: Option<String>,
     ) -> Result<Listing, Error> {
-        let names = folder::names(call.config.secrets.keys(), folder.as_deref());
+        let beginning = folder::beginning("", folder.as_deref());
+        let direct = |path: &String| folder::direct(path, &beginning);
+        let names = call.config.secrets.keys().filter_map(direct).collect();
         Ok(Listing::page(names, next.as_deref()))
     }
 }

@@ -46,7 +46,17 @@ pub(crate) async fn describe(bench: &Bench<'_>, report: &mut Report) -> Result<(
         }
     }
     covered(schema, &taken, report);
+    for key in bench.plugin.manifest().egress.iter().flat_map(|wanted| keys_of_host(&wanted.host)) {
+        let why =
+            (!schema::keys(schema).contains_key(key)).then(|| "no key of the schema".to_owned());
+        report.judge(Check::ConfigCovered, &format!("`{{{key}}}` of the manifest's egress"), why);
+    }
     Ok(())
+}
+
+/// The keys of the configuration that a host of the manifest names.
+fn keys_of_host(host: &str) -> impl Iterator<Item = &str> {
+    host.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
 }
 
 fn covered(schema: &Value, taken: &BTreeSet<String>, report: &mut Report) {
@@ -210,6 +220,13 @@ fn unknown(config: &Value, schema: &Value, at: &str) -> Vec<Changed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_names_keys_of_the_configuration() {
+        let keys = |host| keys_of_host(host).collect::<Vec<_>>();
+        assert_eq!(keys("{service}.{region}.example.com"), ["service", "region"]);
+        assert!(keys("*.example.com").is_empty());
+    }
 
     #[test]
     fn an_unknown_key_is_put_into_every_closed_object() {

@@ -37,8 +37,16 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     let draft = draft(&args.dir)?;
     let mut broken = None;
     let mut say = |text: &str| broken = output::line(text).err();
+    let settings = args.dir.join(SETTINGS);
     let look = look(args.dir, stamp);
-    Box::pin(workbench::workbench((draft, look), args.listen, signals, &mut say)).await?;
+    let run = Box::pin(workbench::workbench((draft, look), args.listen, signals, &mut say));
+    run.await.map_err(|error| {
+        let of_settings = matches!(error, StartError::Config(_));
+        let help =
+            format!("what stands below the backend or target is from {}", settings.display());
+        let failure = Failure::from(error);
+        if of_settings { failure.with_help(help) } else { failure }
+    })?;
     broken.map_or(Ok(()), Err)
 }
 

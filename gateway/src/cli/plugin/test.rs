@@ -91,8 +91,9 @@ fn script(path: &Path) -> Result<Script, Failure> {
     let is_json = path.extension().is_some_and(|ending| ending == "json");
     let script = if is_json { Script::from_json(&text) } else { Script::from_toml(&text) };
     script.map_err(|error| {
-        Failure::new(format!("{}: {error}", path.display()))
-            .with_help("gateway/docs/conformance.md describes the format")
+        Failure::new(format!("{}: {error}", path.display())).with_help(
+            "docs/conformance.md of a project that `plugin new` makes describes the format",
+        )
     })
 }
 

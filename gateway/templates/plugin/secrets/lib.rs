@@ -29,11 +29,9 @@ impl Plugin for Backend {
 
 impl Secrets for Backend {
     fn read(call: &Call<Config>, selector: Selector) -> Result<Secret, Error> {
-        let mut url = call.config.url("secrets", &selector.path)?;
-        if let Some(version) = &selector.version {
-            url = format!("{url}?version={}", http::encode(version));
-        }
-        secret(&http::get(url).send()?, selector)
+        let url = call.config.url("secrets", &selector.path)?;
+        let request = http::get(url).query("version", selector.version.as_deref());
+        secret(&request.send()?, selector)
     }
 
     fn list(
@@ -41,15 +39,11 @@ impl Secrets for Backend {
         folder: Option<String>,
         next: Option<String>,
     ) -> Result<Listing, Error> {
-        let mut url = format!(
-            "{}?list=true",
-            call.config
-                .url("secrets", folder.as_deref().unwrap_or_default())?
-        );
-        if let Some(next) = next {
-            url = format!("{url}&cursor={}", http::encode(&next));
-        }
-        listing(&http::get(url).send()?)
+        let url = call
+            .config
+            .url("secrets", folder.as_deref().unwrap_or_default())?;
+        let request = http::get(url).query("list", "true");
+        listing(&request.query("cursor", next.as_deref()).send()?)
     }
 }
 
@@ -74,9 +68,9 @@ fn secret(answer: &Response, asked: Selector) -> Result<Secret, Error> {
             "the answer is another version than the one asked",
         ));
     }
-    let mut secret = Secret::text(asked.path, &found.value).version(Some(found.version));
-    secret.expires_at = found.expires_at;
-    Ok(secret)
+    Ok(Secret::text(asked.path, &found.value)
+        .version(Some(found.version))
+        .expires(found.expires_at))
 }
 
 #[derive(Deserialize)]

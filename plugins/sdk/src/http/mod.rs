@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::url::{base, encode, encode_path};
-use crate::Error;
+use crate::{Error, clock, time};
 
 /// No backend's answer to one question is larger.
 const LIMIT: usize = 1024 * 1024;
@@ -70,6 +70,15 @@ impl Request {
     /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self
+    }
+
+    /// Adds a pair to the URL's query, encoded. No value, no pair.
+    pub fn query<'a>(mut self, name: &str, value: impl Into<Option<&'a str>>) -> Self {
+        if let Some(value) = value.into() {
+            let separator = if self.url.contains('?') { '&' } else { '?' };
+            self.url = format!("{}{separator}{}={}", self.url, encode(name), encode(value));
+        }
         self
     }
 
@@ -138,10 +147,12 @@ impl Response {
         std::str::from_utf8(value).ok()
     }
 
-    /// How long the backend asks to wait, in milliseconds. Only the form in seconds is read.
+    /// How long the backend asks to wait, in milliseconds: so many seconds, or until a date.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
-        let seconds: u64 = self.header("retry-after")?.trim().parse().ok()?;
+        let text = self.header("retry-after")?.trim();
+        let until = || time::parse_http(text).map(|date| date.saturating_sub(clock::now()));
+        let seconds: u64 = text.parse().ok().or_else(until)?;
         Some(seconds.min(LONGEST_WAIT_SECONDS) * 1000)
     }
 
@@ -192,6 +203,12 @@ mod tests {
         let error = answer(200, &[]).json::<u8>().expect_err("no number");
         assert_eq!(error.code, "malformed_answer");
         assert!(!error.message.contains("secret"));
+    }
+
+    #[test]
+    fn a_query_is_encoded_and_what_has_no_value_left_out() {
+        let request = get("https://h/names").query("below", "a/&").query("after", None);
+        assert_eq!(request.query("count", Some("5")).url, "https://h/names?below=a%2F%26&count=5");
     }
 
     #[test]

@@ -22,9 +22,9 @@ macro_rules! embedded {
 /// A file: its name below its directory, its path in a project, its text.
 type Embedded = (&'static str, &'static str, &'static str);
 
-pub(super) const SOURCES: [Embedded; 32] = embedded! { "plugins/sdk/src", "vendor/symbolon-plugin/src":
+pub(super) const SOURCES: [Embedded; 33] = embedded! { "plugins/sdk/src", "vendor/symbolon-plugin/src":
     "bindings.rs" "certificate.rs" "certificate/authority.pem" "certificate/leaf.pem"
-    "certificate/tests.rs" "clock.rs" "encoding.rs" "error.rs" "exported.rs" "heap.rs" "http/mod.rs"
+    "certificate/tests.rs" "clock.rs" "encoding.rs" "error.rs" "exported.rs" "folder.rs" "heap.rs" "http/mod.rs"
     "http/url.rs" "http/wire.rs" "lib.rs" "listing.rs" "log.rs" "manifest.rs" "oauth.rs" "plugin.rs"
     "random.rs" "report.rs" "role.rs" "schema.rs" "secret.rs" "sql/mod.rs" "sql/name.rs"
     "sql/statement.rs" "sql/template.rs" "sql/template/lexer.rs" "sql/template/tests.rs" "sql/time.rs"
@@ -34,6 +34,9 @@ pub(super) const SOURCES: [Embedded; 32] = embedded! { "plugins/sdk/src", "vendo
 pub(super) const CONTRACT: [Embedded; 3] = embedded! { "wit/0.1.0", "wit/0.1.0":
     "host.wit" "types.wit" "worlds.wit"
 };
+
+/// What a vendor reads beside.
+const DOCS: [Embedded; 2] = embedded! { "gateway/docs", "docs": "conformance.md" "vendors.md" };
 
 const MANIFEST: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/sdk/Cargo.toml"));
@@ -51,7 +54,7 @@ pub(super) fn files() -> Result<Vec<File>, toml::de::Error> {
         (".cargo/config.toml".to_owned(), CARGO.to_owned()),
     ];
     let made = made.into_iter().map(|(path, text)| File { path, text });
-    let copied = SOURCES.into_iter().chain(CONTRACT);
+    let copied = SOURCES.into_iter().chain(CONTRACT).chain(DOCS);
     let copied =
         copied.map(|(_, path, text)| File { path: path.to_owned(), text: text.to_owned() });
     Ok(made.chain(copied).collect())
