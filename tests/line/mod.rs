@@ -14,5 +14,6 @@ mod reads;
 mod sharing;
 mod sidecar;
 mod telemetry;
+mod tidying;
 pub(crate) mod tokens;
 mod trust;

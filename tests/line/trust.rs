@@ -8,6 +8,7 @@ use serde_json::Value;
 use symbolon_tests::harness::{Gateway, Issuer, Setup, lay_out, plugins};
 
 use super::commands::binary;
+use crate::attacks::wire::admin;
 
 const BLOCKS: &str =
     "[backends.demo]\nplugin = \"static\"\nconfig = { secrets = { \"app/text\" = \"plain\" } }\n";
@@ -219,4 +220,33 @@ fn grants_are_shown_as_granted_missing_and_unused() {
     assert!(changes.iter().any(added), "`static` asks for nothing: {shown:#}");
     let same = done(&["plugin", "grants", &new, "--against", &new]);
     assert_eq!(same["changes"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn what_is_taken_along_is_listed_with_its_signers_also_when_one_signs_later() {
+    let scene = Scene::new();
+    let (one, two) = (scene.key("one", "ed25519"), scene.key("two", "ed25519"));
+    let any = "signatures.any_of = { minimum = 1, keys = [\"one\", \"two\"] }\n";
+    scene.sign("one");
+    let gateway = Gateway::start(scene.setup(&format!("{one}{two}{any}"))).await;
+    let is_listed = async |signers: &[&str]| {
+        let waiting = async {
+            loop {
+                let shown = admin(&gateway, "GET", "/v1/plugins", "").await.json();
+                let component = &shown["components"][0];
+                assert_eq!(component["installed"], false, "{component}");
+                if component["signed_by"] == serde_json::json!(signers) {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await;
+        assert!(waited.is_ok(), "{signers:?}");
+    };
+    is_listed(&["one"]).await;
+    scene.sign("two");
+    gateway.app.reload().await.unwrap();
+    is_listed(&["one", "two"]).await;
+    gateway.stop().await;
 }

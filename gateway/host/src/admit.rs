@@ -12,6 +12,7 @@
 
 mod error;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,6 +158,15 @@ impl Host {
             Ok(component)
         });
         loaded.await?.map_err(|error: wasmtime::Error| AdmitError::Compile(plain(&error)))
+    }
+
+    /// Lets the cache forget code of other components than `known`, and of other engines.
+    pub async fn forget_code(&self, known: BTreeSet<Digest>) {
+        let (engine, cache) = (self.runtime.engine().clone(), self.cache.clone());
+        let forgotten = blocking(move || cache.map(|cache| cache.forget(&engine, &known)));
+        if let Ok(Some(Err(error))) = forgotten.await {
+            tracing::warn!(%error, "the cache of compiled plugins could not be tidied");
+        }
     }
 
     /// Instantiates once, holds the types of every exported interface against the contract, and

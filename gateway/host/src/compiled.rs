@@ -9,10 +9,11 @@
 //! INVARIANT: a [`Code`] is what [`CompiledCache`] verified in this process, or what a compiler of
 //! this build has just made ([`crate::compiler`]). Only that is loaded.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::{digest, hmac};
@@ -22,8 +23,13 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::manifest::Digest;
+use crate::private;
 
+/// How the name of a file of code ends.
+const CODE: &str = ".cwasm";
 const TAG_BYTES: usize = 32;
+/// How many digits of an engine's hash are in the name of a file.
+const SHORT: usize = 16;
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Why the cache cannot be used.
@@ -56,10 +62,7 @@ impl CompiledCache {
         if key.len() != TAG_BYTES {
             return Err(CacheError::Key);
         }
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let known = fs::symlink_metadata(directory)?;
-        let is_ours = known.is_dir() && known.uid() == rustix::process::geteuid().as_raw();
-        if !is_ours || known.mode() & 0o077 != 0 {
+        if !private::make(directory)? {
             return Err(CacheError::Open(directory.to_owned()));
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
@@ -67,8 +70,7 @@ impl CompiledCache {
     }
 
     fn file(&self, component: &Digest, engine: &EngineHash) -> PathBuf {
-        let engine: String = hex::encode(engine.0).chars().take(16).collect();
-        self.directory.join(format!("{}-{engine}.cwasm", component.hex()))
+        self.directory.join(format!("{}-{}{CODE}", component.hex(), engine.short()))
     }
 
     fn tag(&self, component: &Digest, engine: &EngineHash, code: &[u8]) -> hmac::Tag {
@@ -93,22 +95,22 @@ impl CompiledCache {
         Some(Code { bytes, from: TAG_BYTES })
     }
 
-    /// Written under another name and renamed, so that a crash leaves no half of a file.
     fn write(&self, component: &Digest, engine: &EngineHash, code: &[u8]) -> std::io::Result<()> {
-        let path = self.file(component, engine);
-        let draft = path.with_extension(format!("{}.draft", std::process::id()));
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(self.tag(component, engine, code).as_ref())?;
-        file.write_all(code)?;
-        file.sync_all()?;
-        fs::rename(&draft, &path)
+        let tag = self.tag(component, engine, code);
+        private::put(&self.file(component, engine), &[tag.as_ref(), code])
     }
+}
+
+/// What a file of code is of, by its name.
+fn component_and_engine(name: &str) -> Option<(Digest, &str)> {
+    let (component, engine) = name.strip_suffix(CODE)?.split_once('-')?;
+    let is_engine = engine.len() == SHORT && engine.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Some((Digest::from_hex(component)?, engine)).filter(|_| is_engine)
 }
 
 /// All of a file at once: its code is some megabytes, and a buffer that grows is copied again and again.
 fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(std::io::Error::other)?;
+    let no_link = private::flags(OFlags::NOFOLLOW)?;
     let file = fs::OpenOptions::new().read(true).custom_flags(no_link).open(path)?;
     let expected = file.metadata()?.len().min(MAX_FILE_BYTES);
     let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
@@ -140,6 +142,11 @@ impl EngineHash {
             *to = *from;
         }
         Self(bytes)
+    }
+
+    /// As in names of files.
+    fn short(&self) -> String {
+        hex::encode(self.0).chars().take(SHORT).collect()
     }
 
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -195,6 +202,20 @@ impl CompiledCache {
         }
     }
 
+    /// Removes code of other components than `known` and of other engines, and drafts of writers that
+    /// are gone. Whoever misses it compiles it anew; what was loaded does not need its file. Blocks.
+    pub(crate) fn forget(&self, engine: &Engine, known: &BTreeSet<Digest>) -> std::io::Result<()> {
+        let short = EngineHash::of(engine).short();
+        for entry in fs::read_dir(&self.directory)?.filter_map(Result::ok) {
+            let name = entry.file_name();
+            let code = name.to_str().and_then(component_and_engine);
+            if code.is_some_and(|(component, of)| of != short || !known.contains(&component)) {
+                let _may_be_gone = fs::remove_file(entry.path());
+            }
+        }
+        private::sweep(&self.directory).map(drop)
+    }
+
     /// Keeps the code of the component with this digest. Blocks.
     pub(crate) fn keep(&self, engine: &Engine, component: &Digest, code: &Code) {
         if let Err(error) = self.write(component, &EngineHash::of(engine), code.bytes()) {
@@ -205,7 +226,7 @@ impl CompiledCache {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     use super::*;
 
@@ -314,6 +335,43 @@ mod tests {
         assert!(scene.is_loaded());
         assert_eq!(fs::read(&elsewhere).unwrap(), before);
         assert!(!fs::symlink_metadata(scene.file()).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn what_is_of_no_known_component_or_of_another_engine_is_forgotten() {
+        let scene = Scene::new();
+        let bytes = wat::parse_str("(component (core module))").unwrap();
+        let other = Digest::of(&bytes);
+        let code = || Code::made_here(&scene.engine, &bytes).unwrap();
+        scene.cache.keep(&scene.engine, &other, &code());
+        let mut config = wasmtime::Config::new();
+        config.epoch_interruption(true);
+        let newer = Engine::new(&config).unwrap();
+        scene.cache.keep(&newer, &scene.digest, &code());
+        let loaded = scene.cache.component(&scene.engine, &other).unwrap();
+        let foreign = ["notes.txt", "a-b.cwasm", "x.cwasm"];
+        for name in foreign {
+            fs::write(scene.cache.directory.join(name), "").unwrap();
+        }
+        fs::write(scene.file().with_extension("1.draft"), "half").unwrap();
+        let count = || fs::read_dir(&scene.cache.directory).unwrap().count() - foreign.len();
+        assert_eq!(count(), 4);
+
+        let both = BTreeSet::from([scene.digest, other]);
+        scene.cache.forget(&scene.engine, &both).unwrap();
+        assert_eq!(count(), 2, "the other engine's and the draft are gone");
+        scene.cache.forget(&scene.engine, &BTreeSet::from([scene.digest])).unwrap();
+        assert_eq!(count(), 1);
+        assert!(scene.is_loaded());
+        assert!(scene.cache.component(&scene.engine, &other).is_none());
+        drop(loaded);
+
+        // An older and a newer gateway at once: each compiles anew what the other has forgotten.
+        let older = CompiledCache::open(&scene.cache.directory, &key(7)).unwrap();
+        scene.cache.forget(&newer, &both).unwrap();
+        assert!(older.component(&scene.engine, &scene.digest).is_none());
+        older.keep(&scene.engine, &other, &code());
+        assert!(older.component(&scene.engine, &other).is_some());
     }
 
     #[test]

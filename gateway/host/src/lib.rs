@@ -29,6 +29,7 @@ mod operations;
 pub mod outbound;
 mod pace;
 mod places;
+pub mod private;
 mod repeat;
 pub mod signature;
 pub mod sql;

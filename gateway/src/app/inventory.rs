@@ -65,7 +65,7 @@ impl App {
 
     fn file(&self, file: &File, stock: &Stock, is_used: &dyn Fn(&Digest) -> bool) -> Value {
         let (inspection, problem) = match &file.known {
-            Known::Good(inspection) => (Some(inspection), None),
+            Known::Good(inspection, _) => (Some(inspection), None),
             Known::Refused(problem, inspection) => (inspection.as_ref(), Some(problem)),
         };
         let mut shown = match (inspection, problem) {

@@ -27,6 +27,7 @@ pub mod stock;
 mod surroundings;
 mod swap;
 pub mod targets;
+mod tidy;
 mod warden;
 mod watch;
 pub mod workbench;
@@ -39,7 +40,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use symbolon_core::id::{BackendName, IssuerAlias};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -215,6 +216,8 @@ pub struct App {
     certificate: OnceLock<Arc<Certificate>>,
     /// One reload or change of components at a time; with it, the keys in use.
     keys: Mutex<KeptKeys>,
+    /// Told of each change after which there may be something to keep or to let go.
+    untidy: Notify,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -261,6 +264,7 @@ impl App {
             turns: swap::Turns::default(),
             certificate: OnceLock::new(),
             keys: Mutex::new(KeptKeys::new()),
+            untidy: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -355,6 +359,7 @@ impl App {
     fn start_chores(self: &Arc<Self>) {
         self.chore(self.clone().watch_conduct());
         self.chore(self.clone().watch_directory());
+        self.chore(self.clone().keep_tidy());
         let journal = self.foundation.journal.clone();
         self.chore(async move { journal.watch_strangers().await });
         let keyring = self.foundation.keyring.clone();

@@ -18,7 +18,7 @@ use symbolon_host::{
 };
 
 use crate::catalog::choice::Candidate;
-use crate::catalog::{Components, Origin, Pointed, Snapshot};
+use crate::catalog::{Components, Incoming, Installed, Origin, Pointed, Snapshot};
 
 /// How many files are examined at once.
 const EXAMINATIONS: usize = 8;
@@ -83,8 +83,8 @@ fn stamp(path: &Path) -> Option<Stamp> {
 /// What is known of a file without running it: what it is and who signed it, or why it is refused.
 #[derive(Clone, Debug)]
 pub(super) enum Known {
-    /// It was examined and found good.
-    Good(Box<Inspection>),
+    /// It was examined and found good, and these vouch for it.
+    Good(Box<Inspection>, Endorsement),
     /// It was refused; with what it says of itself, if it came so far that this was read.
     Refused(String, Option<Box<Inspection>>),
 }
@@ -124,7 +124,7 @@ impl File {
     /// What was examined and found good.
     pub(super) fn good(&self) -> Option<&Inspection> {
         match &self.known {
-            Known::Good(inspection) => Some(inspection),
+            Known::Good(inspection, _) => Some(inspection),
             Known::Refused(..) => None,
         }
     }
@@ -132,7 +132,7 @@ impl File {
     /// Whether it is, or by its name may be, a component of this plugin.
     fn is_of(&self, plugin: &str) -> bool {
         match &self.known {
-            Known::Good(inspection) | Known::Refused(_, Some(inspection)) => {
+            Known::Good(inspection, _) | Known::Refused(_, Some(inspection)) => {
                 inspection.manifest.name.as_str() == plugin
             }
             Known::Refused(_, None) => {
@@ -185,9 +185,15 @@ impl Stock {
     /// What the files of the directory say of themselves, those that are refused too.
     pub(super) fn inspections(&self) -> impl Iterator<Item = &Inspection> {
         self.files.iter().filter_map(|file| match &file.known {
-            Known::Good(inspection) | Known::Refused(_, Some(inspection)) => Some(&**inspection),
+            Known::Good(inspection, _) | Known::Refused(_, Some(inspection)) => Some(&**inspection),
             Known::Refused(_, None) => None,
         })
+    }
+
+    /// Every component that there is, in the directory or the catalog.
+    pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
+        let files = self.inspections().map(|of| of.digest);
+        files.chain(self.catalog.components.keys().chain(&self.catalog.present).copied())
     }
 
     /// The file of the directory with this digest.
@@ -216,33 +222,39 @@ impl Stock {
         components.package(digest).await.map_err(|error| super::chain(&error))
     }
 
-    /// Puts into the catalog what is in use and not in it, so that going back to it is possible when
-    /// its file is replaced. What cannot be kept is said in the log.
-    pub(super) async fn adopt(&self, used: &BTreeSet<Digest>, components: &Components) {
-        for digest in used.iter().filter(|digest| !self.is_kept(digest)) {
-            let Some((file, inspection)) =
-                self.file(*digest).and_then(|file| Some((file, file.good()?)))
-            else {
+    /// Puts into the catalog what is in use and not in it, or has more signatures than there, so that
+    /// going back to it is possible when its file is replaced. What is in use is asked again once its
+    /// turn has come. What cannot be kept is said in the log.
+    pub(super) async fn adopt(
+        &self,
+        used: &(dyn Fn() -> BTreeSet<Digest> + Send + Sync),
+        (components, trust): (&Components, &Trust),
+    ) {
+        for digest in used() {
+            let Some(file) = self.file(digest).filter(|file| !self.is_kept(digest, file)) else {
                 continue;
             };
-            let origin = Origin {
-                source: file.path.display().to_string(),
-                by: "symbolon".to_owned(),
-                signers: Vec::new(),
-                is_adopted: true,
-            };
-            let kept = match self.package(*digest, components).await {
-                Ok(package) => components.install(inspection, package, origin).await.map(drop),
-                Err(reason) => {
-                    tracing::warn!(%digest, reason, "a component in use cannot be kept");
-                    continue;
-                }
-            };
-            if let Err(error) = kept {
-                let error = super::chain(&error);
-                tracing::warn!(%digest, error, "a component in use cannot be kept");
+            let is_used = || used().contains(&digest);
+            if let Err(reason) = self.adopt_one(file, is_used, (components, trust)).await {
+                tracing::warn!(%digest, reason, "a component in use cannot be kept");
             }
         }
+    }
+
+    async fn adopt_one(
+        &self,
+        file: &File,
+        is_used: impl Fn() -> bool + Send,
+        (components, trust): (&Components, &Trust),
+    ) -> Result<(), String> {
+        let Some(inspection) = file.good() else { return Ok(()) };
+        let source = file.path.display().to_string();
+        let origin = Origin { source, by: "symbolon".to_owned(), is_adopted: true };
+        let component = Pointed::of(inspection);
+        let package = self.package(inspection.digest, components).await?;
+        let incoming = Incoming { component, package, origin, trust };
+        let adopted = components.adopt(incoming, is_used).await;
+        adopted.map(drop).map_err(|error| super::chain(&error))
     }
 
     /// What `to` is older than: what runs; or, where nothing runs, something of its plugin that is kept
@@ -267,13 +279,18 @@ impl Stock {
                 let name = file.path.file_name().unwrap_or_default().to_string_lossy();
                 Some(format!("`{name}` is refused: {reason}"))
             }
-            Known::Refused(..) | Known::Good(_) => None,
+            Known::Refused(..) | Known::Good(..) => None,
         };
         self.files.iter().find_map(refused)
     }
 
-    fn is_kept(&self, digest: &Digest) -> bool {
-        self.catalog.components.contains_key(digest) && self.catalog.present.contains(digest)
+    /// Whether it is in the catalog, and so is everyone who vouches for its file.
+    fn is_kept(&self, digest: Digest, file: &File) -> bool {
+        let Known::Good(_, endorsement) = &file.known else { return true };
+        let record = self.catalog.components.get(&digest);
+        let is_signed =
+            |of: &Installed| signers(endorsement).iter().all(|key| of.signers.contains(key));
+        record.is_some_and(is_signed) && self.catalog.present.contains(&digest)
     }
 }
 
@@ -427,7 +444,10 @@ async fn examined(path: PathBuf, judge: Judge<'_>) -> Known {
         Ok(Err(error)) | Err(error) => return refused(error.to_string(), None),
     };
     match judge.host.examine(package, judge.trust).await {
-        Ok(examined) => Known::Good(Box::new(examined.inspection().clone())),
+        Ok(examined) => {
+            let endorsement = examined.endorsement().clone();
+            Known::Good(Box::new(examined.inspection().clone()), endorsement)
+        }
         Err(found) => refused(found.error.to_string(), found.inspection),
     }
 }

@@ -33,7 +33,7 @@ use super::{App, chain};
 use crate::admin::plugins::{Activation, Upload, Wanted};
 use crate::admin::{Answer, OperationError};
 use crate::catalog::choice::{fits, quarantined_text};
-use crate::catalog::{self, CatalogError, Origin, Pointed};
+use crate::catalog::{self, CatalogError, Incoming, Origin, Pointed};
 use crate::kill::{self, Point};
 use crate::line::World;
 
@@ -142,8 +142,9 @@ impl App {
         let alike = self.alike(&component.name);
         // Before there is a second one to choose from.
         self.settle_pointers(&users, &component).await.map_err(|error| unkept(&error))?;
-        let origin = origin(source, by, &admitted);
-        let done = self.foundation.components.install(inspection, package, origin).await;
+        let (origin, trust) = (origin(source, by), &config.plugins.trust);
+        let incoming = Incoming { component: component.clone(), package, origin, trust };
+        let done = self.foundation.components.install(incoming).await;
         let installed = done.map_err(|error| unkept(&error))?;
         let started = Box::pin(self.start_with(&mut changing, &inspection.digest)).await;
         self.tidy();
@@ -332,8 +333,10 @@ impl App {
             let component = stock::pointed(&running);
             if component != *installed {
                 let good = proven(&running);
-                let both = BTreeSet::from([running.digest(), good.digest()]);
-                stock.adopt(&both, &self.foundation.components).await;
+                let both = || BTreeSet::from([running.digest(), good.digest()]);
+                let config = self.config();
+                let of = (&*self.foundation.components, &config.plugins.trust);
+                stock.adopt(&both, of).await;
                 let previous = Some(stock::pointed(&good)).filter(|good| *good != component);
                 self.foundation.components.point(backend, component, previous, "symbolon").await?;
             }
@@ -365,14 +368,6 @@ impl App {
         let stock = Arc::new(self.looked().await);
         self.stock.store(stock.clone());
         stock
-    }
-
-    /// Lets compiled code go that nobody needs, and keeps a copy of what is in use.
-    pub(super) fn tidy(&self) {
-        let used = choose::used(&choose::running(&self.line.world.load()));
-        self.admissions.keep(&used);
-        let (stock, components) = (self.stock.load_full(), self.foundation.components.clone());
-        self.chore(async move { stock.adopt(&used, &components).await });
     }
 
     /// The component that is meant for `backend`, if it may have it.
@@ -423,8 +418,10 @@ impl App {
         let Some(file) = stock.file(inspection.digest) else { return Ok(()) };
         let package = stock.package(inspection.digest, &self.foundation.components).await;
         let package: Package = package.map_err(refused)?;
-        let origin = origin(file.path.display().to_string(), by, admitted);
-        let kept = self.foundation.components.install(inspection, package, origin).await;
+        let origin = origin(file.path.display().to_string(), by);
+        let (component, config) = (Pointed::of(inspection), self.config());
+        let incoming = Incoming { component, package, origin, trust: &config.plugins.trust };
+        let kept = self.foundation.components.install(incoming).await;
         kept.map(drop).map_err(|error| unkept(&error))
     }
 
@@ -492,9 +489,8 @@ fn answered(backend: &BackendName, done: Swapped) -> Answer {
     Answer::Json(answer, details)
 }
 
-fn origin(source: String, by: &str, admitted: &Admitted) -> Origin {
-    let signers = stock::signers(admitted.endorsement());
-    Origin { source, by: by.to_owned(), signers, is_adopted: false }
+fn origin(source: String, by: &str) -> Origin {
+    Origin { source, by: by.to_owned(), is_adopted: false }
 }
 
 /// Bytes of which nobody knows the name.

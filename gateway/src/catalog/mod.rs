@@ -19,6 +19,7 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,15 +27,20 @@ use std::sync::Arc;
 use symbolon_core::clock::{Clock, Timestamp};
 use symbolon_core::error::Kind;
 use symbolon_core::id::BackendName;
-use symbolon_host::{Digest, Inspection, Package};
+use symbolon_host::version::Step;
+use symbolon_host::{Digest, Package};
+use tokio::sync::Mutex;
 
 pub use self::alike::alike;
-pub use self::record::{Installed, Origin, Pointed, Pointer, Quarantined};
+pub use self::record::{Incoming, Installed, Origin, Pointed, Pointer, Quarantined};
 use self::shelf::Shelf;
 pub use self::shelf::ShelfError;
 use crate::kill::{self, Point};
 use crate::store::record::{Record, decode, encode};
 use crate::store::{Namespace, Span, Store, StoreError, Transaction, read_all};
+
+/// How many copies of each plugin are kept that nobody needs and nobody asked for.
+pub const SPARE_COPIES: usize = 3;
 
 /// Why the catalog was not changed or read.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +92,44 @@ impl Snapshot {
         self.present.iter().filter(|digest| !self.components.contains_key(digest))
     }
 
+    /// The copies that can go: neither `used` nor where a pointer or a rollback leads, and beyond the
+    /// newest [`SPARE_COPIES`] of each plugin. That of the newest version stays in any case: it is known
+    /// by it that others are older.
+    #[must_use]
+    pub fn superfluous(&self, used: &BTreeSet<Digest>) -> Vec<Digest> {
+        let leads = |pointer: &Pointer| [Some(pointer.to.clone()), pointer.previous.clone()];
+        let pointed = self.pointers.values().flat_map(leads).flatten();
+        let pointed: BTreeSet<Digest> = pointed.filter_map(|of| of.digest()).collect();
+        let mut spare = BTreeMap::<&str, Vec<(&Digest, &Installed)>>::new();
+        for (digest, of) in &self.components {
+            if of.is_adopted && !used.contains(digest) && !pointed.contains(digest) {
+                spare.entry(&of.component.name).or_default().push((digest, of));
+            }
+        }
+        let beyond = |(plugin, mut copies): (&str, Vec<(&Digest, &Installed)>)| {
+            copies.sort_by_key(|(_, of)| std::cmp::Reverse(of.installed_at));
+            let newest = self.newest(plugin);
+            let beyond = copies.into_iter().skip(SPARE_COPIES).map(|(digest, _)| *digest);
+            beyond.filter(|digest| Some(*digest) != newest).collect::<Vec<_>>()
+        };
+        spare.into_iter().flat_map(beyond).collect()
+    }
+
+    /// The newest version of a plugin that is not in quarantine; of several of it, the latest.
+    fn newest(&self, plugin: &str) -> Option<Digest> {
+        let of_plugin = self.components.iter().filter(|(digest, of)| {
+            of.component.name == plugin && !self.quarantine.contains_key(digest)
+        });
+        let newest = of_plugin.max_by(|(_, a), (_, b)| {
+            match Step::between(&a.component.version, &b.component.version) {
+                Step::Up => Ordering::Less,
+                Step::Down => Ordering::Greater,
+                Step::Aside | Step::Unknown => a.installed_at.cmp(&b.installed_at),
+            }
+        });
+        newest.map(|(digest, _)| *digest)
+    }
+
     /// The backends that point at `digest`.
     pub fn users<'a>(&'a self, digest: &'a Digest) -> impl Iterator<Item = &'a BackendName> {
         let points =
@@ -100,13 +144,15 @@ pub struct Components {
     store: Arc<dyn Store>,
     shelf: Shelf,
     clock: Arc<dyn Clock>,
+    /// Held by whoever puts components in or takes them out, from what he reads to what he writes.
+    turn: Mutex<()>,
 }
 
 impl Components {
     /// The catalog whose records are in `store` and whose bytes are in `directory`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, directory: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { store, shelf: Shelf::at(directory), clock }
+        Self { store, shelf: Shelf::at(directory), clock, turn: Mutex::default() }
     }
 
     /// What it holds. A record that cannot be read is named in the log, and as good as missing.
@@ -149,30 +195,50 @@ impl Components {
     }
 
     /// Puts a component into the catalog. One that is there already keeps its record, but what was
-    /// only taken along becomes installed.
+    /// only taken along becomes installed; and the signatures that it had, beside those that came.
     ///
     /// Not cancel-safe: it may be there all the same.
     ///
     /// # Errors
     /// [`CatalogError`]: it is not in the catalog, or it cannot be said.
-    pub async fn install(
+    pub async fn install(&self, incoming: Incoming<'_>) -> Result<Installed, CatalogError> {
+        let _turn = self.turn.lock().await;
+        self.put(incoming).await
+    }
+
+    /// As [`Components::install`], for what nobody asked for, if it is in use now that its turn has
+    /// come: what was removed meanwhile does not come back. Says whether it was.
+    ///
+    /// Not cancel-safe: it may be there all the same.
+    ///
+    /// # Errors
+    /// [`CatalogError`]: it is not in the catalog, or it cannot be said.
+    pub async fn adopt(
         &self,
-        inspection: &Inspection,
-        package: Package,
-        origin: Origin,
-    ) -> Result<Installed, CatalogError> {
-        let digest = inspection.digest;
+        incoming: Incoming<'_>,
+        is_used: impl Fn() -> bool + Send,
+    ) -> Result<bool, CatalogError> {
+        let _turn = self.turn.lock().await;
+        if !is_used() {
+            return Ok(false);
+        }
+        self.put(incoming).await.map(|_| true)
+    }
+
+    /// The caller has the turn.
+    async fn put(&self, incoming: Incoming<'_>) -> Result<Installed, CatalogError> {
+        let digest = incoming.package.digest();
+        let incoming = incoming.with_kept(self.shelf.signatures(digest).await?.as_deref());
         let key = Namespace::PluginComponent.key(digest.hex());
-        self.shelf.write(package).await?;
-        kill::reach(Point::AfterShelved);
         let known = self.store.get(&key).await?;
         let known = known.and_then(|bytes| decode::<Installed>(&bytes).ok());
-        if let Some(known) = known.filter(|known| !known.is_adopted || origin.is_adopted) {
-            return Ok(known);
+        let record = incoming.record(known.as_ref(), self.clock.now());
+        self.shelf.write(incoming.package).await?;
+        kill::reach(Point::AfterShelved);
+        if known.as_ref() != Some(&record) {
+            self.store.commit(Transaction::new().put(key, encode(&record)?)).await?;
+            kill::reach(Point::AfterInstalled);
         }
-        let record = Installed::new(inspection, origin, self.clock.now());
-        self.store.commit(Transaction::new().put(key, encode(&record)?)).await?;
-        kill::reach(Point::AfterInstalled);
         Ok(record)
     }
 
@@ -182,6 +248,28 @@ impl Components {
     /// # Errors
     /// [`CatalogError`]: what is left of it is harmless.
     pub async fn remove(&self, digest: Digest) -> Result<(), CatalogError> {
+        let _turn = self.turn.lock().await;
+        self.take_out(digest).await
+    }
+
+    /// Takes out the copies that can go ([`Snapshot::superfluous`]), and what drafts a crash has left.
+    /// The caller sees to it that nothing is put in use or pointed at meanwhile.
+    ///
+    /// # Errors
+    /// [`CatalogError`]: some of it may be there still.
+    pub async fn prune(&self, used: &BTreeSet<Digest>) -> Result<(), CatalogError> {
+        let _turn = self.turn.lock().await;
+        let snapshot = self.snapshot().await?;
+        for digest in snapshot.superfluous(used) {
+            let component = snapshot.components.get(&digest).map(|of| of.component.to_string());
+            self.take_out(digest).await?;
+            tracing::info!(component, "a copy that nobody needs was taken out");
+        }
+        Ok(self.shelf.sweep().await?)
+    }
+
+    /// The caller has the turn.
+    async fn take_out(&self, digest: Digest) -> Result<(), CatalogError> {
         let key = Namespace::PluginComponent.key(digest.hex());
         self.store.commit(Transaction::new().delete(key)).await?;
         kill::reach(Point::AfterUnlisted);

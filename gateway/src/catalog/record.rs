@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use symbolon_core::clock::Timestamp;
-use symbolon_host::{Digest, Inspection};
+use symbolon_core::id::PluginName;
+use symbolon_host::signature::Claim;
+use symbolon_host::{Digest, Inspection, Package, Trust};
 
 use crate::store::record::Record;
 
@@ -33,6 +35,12 @@ impl Pointed {
     pub fn digest(&self) -> Option<Digest> {
         Digest::from_hex(&self.digest)
     }
+
+    /// What those who sign it say; none if the record was made by nobody of us.
+    fn claim(&self) -> Option<Claim> {
+        let name = PluginName::parse(&self.name).ok()?;
+        Some(Claim { digest: self.digest()?, name, version: self.version.clone() })
+    }
 }
 
 /// `name@version (digest, cut)`.
@@ -50,11 +58,56 @@ pub struct Origin {
     pub source: String,
     /// Who installed it.
     pub by: String,
-    /// Who signed it.
-    pub signers: Vec<String>,
     /// Whether nobody asked for it to be installed: it was in use, and is kept so that going back to
     /// it is possible.
     pub is_adopted: bool,
+}
+
+/// A component that comes in, admitted.
+#[derive(Clone, Debug)]
+pub struct Incoming<'a> {
+    /// What it says it is.
+    pub component: Pointed,
+    /// Its bytes, and who signed them.
+    pub package: Package,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Whose signatures count.
+    pub trust: &'a Trust,
+}
+
+impl Incoming<'_> {
+    /// With the signatures that are known of it already.
+    pub(super) fn with_kept(self, kept: Option<&[u8]>) -> Self {
+        let Self { component, package, origin, trust } = self;
+        let package = match component.claim() {
+            Some(claim) => package.with_kept(kept, &claim, trust),
+            None => package,
+        };
+        Self { component, package, origin, trust }
+    }
+
+    /// Its record, if `known` is what is known of it. What was installed stays so.
+    pub(super) fn record(&self, known: Option<&Installed>, now: Timestamp) -> Installed {
+        let Self { component, package, origin, trust } = self;
+        let endorsement = trust.endorsement(package.digest(), package.signatures());
+        let signers = endorsement.keys().map(ToString::to_string).collect();
+        let known = known.filter(|known| !known.is_adopted || origin.is_adopted);
+        known
+            .map_or_else(
+                || Installed {
+                    component: component.clone(),
+                    bytes: package.component().len(),
+                    source: origin.source.clone(),
+                    installed_at: now,
+                    installed_by: origin.by.clone(),
+                    signers: Vec::new(),
+                    is_adopted: origin.is_adopted,
+                },
+                Installed::clone,
+            )
+            .signed_by(signers)
+    }
 }
 
 /// A component of the catalog.
@@ -78,16 +131,8 @@ pub struct Installed {
 }
 
 impl Installed {
-    pub(super) fn new(inspection: &Inspection, origin: Origin, now: Timestamp) -> Self {
-        Self {
-            component: Pointed::of(inspection),
-            bytes: inspection.bytes,
-            source: origin.source,
-            installed_at: now,
-            installed_by: origin.by,
-            signers: origin.signers,
-            is_adopted: origin.is_adopted,
-        }
+    fn signed_by(self, signers: Vec<String>) -> Self {
+        Self { signers, ..self }
     }
 }
 

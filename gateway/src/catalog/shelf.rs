@@ -1,17 +1,17 @@
 //! The directory of installed components: `<digest>.wasm`, and `<digest>.wasm.sig` beside it.
 //!
-//! INVARIANT: directory and files are the service's own (0700, 0600); a file gets its name when it is
-//! whole and flushed; what is read is what its name says, or refused.
+//! INVARIANT: directory and files are the service's own (0700, 0600), which is looked at before each
+//! use; a file gets its name when it is whole and flushed ([`private`]); what is read is what its name
+//! says, or refused.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
-use symbolon_host::{Digest, Package};
+use symbolon_host::{Digest, Package, private};
 
 /// Why bytes are not kept or given.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum ShelfError {
         source: io::Error,
     },
     /// Others may enter the directory.
-    #[error("{0} is open to others: `chmod 700` it")]
+    #[error("{0} is a link, or belongs to or is open to others: `chmod 700` it, or remove it")]
     Open(PathBuf),
     /// There are no bytes of this digest.
     #[error("the bytes of {0} are missing; install it again, or remove its record")]
@@ -70,19 +70,21 @@ impl Shelf {
     }
 
     /// The digests of which there is a file. Whether it is what its name says is seen when it is read.
+    /// A directory that cannot be used is an empty one.
     pub(super) async fn present(&self) -> BTreeSet<Digest> {
-        self.blocking(|shelf| {
-            let Ok(entries) = fs::read_dir(&*shelf.directory) else { return Ok(BTreeSet::new()) };
-            let name = |entry: fs::DirEntry| entry.file_name().into_string().ok();
-            let digest = |name: String| Digest::from_hex(name.strip_suffix(".wasm")?);
-            Ok(entries.filter_map(Result::ok).filter_map(name).filter_map(digest).collect())
+        self.blocking(|shelf| shelf.present_now()).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "installed components cannot be read");
+            BTreeSet::new()
         })
-        .await
-        .unwrap_or_default()
     }
 
     pub(super) async fn read(&self, digest: Digest) -> Result<Package, ShelfError> {
         self.blocking(move |shelf| shelf.read_now(digest)).await
+    }
+
+    /// The file of those who signed it, if there is one.
+    pub(super) async fn signatures(&self, digest: Digest) -> Result<Option<Vec<u8>>, ShelfError> {
+        self.blocking(move |shelf| shelf.signatures_now(digest)).await
     }
 
     pub(super) async fn write(&self, package: Package) -> Result<(), ShelfError> {
@@ -91,6 +93,11 @@ impl Shelf {
 
     pub(super) async fn remove(&self, digest: Digest) -> Result<(), ShelfError> {
         self.blocking(move |shelf| shelf.remove_now(digest)).await
+    }
+
+    /// Removes drafts without an author.
+    pub(super) async fn sweep(&self) -> Result<(), ShelfError> {
+        self.blocking(|shelf| shelf.sweep_now()).await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -106,7 +113,20 @@ impl Shelf {
         self.directory.join(format!("{}.wasm", digest.hex()))
     }
 
+    fn present_now(&self) -> Result<BTreeSet<Digest>, ShelfError> {
+        if !self.is_there()? {
+            return Ok(BTreeSet::new());
+        }
+        let entries = fs::read_dir(&*self.directory).map_err(|source| self.failed(source))?;
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().ok();
+        let digest = |name: String| Digest::from_hex(name.strip_suffix(".wasm")?);
+        Ok(entries.filter_map(Result::ok).filter_map(name).filter_map(digest).collect())
+    }
+
     fn read_now(&self, digest: Digest) -> Result<Package, ShelfError> {
+        if !self.is_there()? {
+            return Err(ShelfError::Missing(digest));
+        }
         let path = self.file(digest);
         match Package::read(&path, MAX_COMPONENT_BYTES) {
             Ok(package) if package.digest() == digest => Ok(package),
@@ -116,6 +136,15 @@ impl Shelf {
             }
             Err(source) => Err(ShelfError::Io { path, source }),
         }
+    }
+
+    fn signatures_now(&self, digest: Digest) -> Result<Option<Vec<u8>>, ShelfError> {
+        if !self.is_there()? {
+            return Ok(None);
+        }
+        let path = self.file(digest);
+        let failed = |source| ShelfError::Io { path: Package::signature_file(&path), source };
+        Package::read_signatures(&path).map_err(failed)
     }
 
     fn write_now(&self, package: &Package) -> Result<(), ShelfError> {
@@ -132,38 +161,55 @@ impl Shelf {
     }
 
     fn make(&self) -> Result<(), ShelfError> {
-        let directory: &Path = &self.directory;
-        let failed = |source| ShelfError::Io { path: directory.to_owned(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-        let mode = fs::symlink_metadata(directory).map_err(failed)?.permissions().mode();
-        if mode & 0o077 == 0 { Ok(()) } else { Err(ShelfError::Open(directory.to_owned())) }
+        self.ours(private::make(&self.directory).map_err(|source| self.failed(source))?)
+    }
+
+    /// Whether there is a directory. One that is not the service's own is not used.
+    fn is_there(&self) -> Result<bool, ShelfError> {
+        match private::is_private(&self.directory) {
+            Ok(is_private) => self.ours(is_private).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(self.failed(source)),
+        }
+    }
+
+    fn ours(&self, is_private: bool) -> Result<(), ShelfError> {
+        if is_private { Ok(()) } else { Err(ShelfError::Open(self.directory.to_path_buf())) }
+    }
+
+    fn failed(&self, source: io::Error) -> ShelfError {
+        ShelfError::Io { path: self.directory.to_path_buf(), source }
     }
 
     fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), ShelfError> {
         let failed = |source| ShelfError::Io { path: path.to_owned(), source };
-        let mut draft = path.as_os_str().to_owned();
-        draft.push(".draft");
-        let draft = PathBuf::from(draft);
-        let mut options = fs::OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&draft).map_err(failed)?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-        fs::rename(&draft, path).map_err(failed)?;
+        private::put(path, &[bytes]).map_err(failed)?;
         self.flush()
     }
 
     fn remove_now(&self, digest: Digest) -> Result<(), ShelfError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_there()? {
+            return Ok(());
+        }
         let path = self.file(digest);
         gone(&path)?;
         gone(&Package::signature_file(&path))?;
-        if self.directory.exists() { self.flush() } else { Ok(()) }
+        self.flush()
+    }
+
+    fn sweep_now(&self) -> Result<(), ShelfError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_there()? {
+            return Ok(());
+        }
+        private::sweep(&self.directory).map(drop).map_err(|source| self.failed(source))
     }
 
     /// Makes names durable.
     fn flush(&self) -> Result<(), ShelfError> {
         let flushed = fs::File::open(&*self.directory).and_then(|directory| directory.sync_all());
-        flushed.map_err(|source| ShelfError::Io { path: self.directory.to_path_buf(), source })
+        flushed.map_err(|source| self.failed(source))
     }
 }
 

@@ -164,6 +164,18 @@ impl Signatures {
         }
     }
 
+    /// Adds what is signed in `other` by keys that have not signed here, as far as there is room.
+    pub(super) fn join(&mut self, other: Self) {
+        let own: BTreeSet<Digest> = self.keys().collect();
+        let fresh = other.signatures.into_iter().filter(|fresh| !own.contains(&fresh.key));
+        self.signatures.extend(fresh.take(MAX_SIGNATURES.saturating_sub(own.len())));
+    }
+
+    /// Takes the signature by this key out.
+    pub(super) fn strike(&mut self, key: Digest) {
+        self.signatures.retain(|signature| signature.key != key);
+    }
+
     /// The ids of the keys that it names.
     pub fn keys(&self) -> impl Iterator<Item = Digest> {
         self.signatures.iter().map(|signature| signature.key)

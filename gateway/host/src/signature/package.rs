@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::file::MAX_SIGNATURE_FILE_BYTES;
+use super::file::{Claim, MAX_SIGNATURE_FILE_BYTES, Signatures};
 use super::trust::{Endorsement, Trust, Verdict};
 use crate::admit::AdmitError;
 use crate::manifest::{Digest, Inspection};
@@ -62,12 +62,42 @@ impl Package {
     /// # Errors
     /// If one of them cannot be read; that there is no signature file is no error.
     pub fn read(component: &Path, max_bytes: usize) -> io::Result<Self> {
-        let signatures = match read(&Self::signature_file(component), MAX_SIGNATURE_FILE_BYTES) {
-            Ok(bytes) => Some(bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
+        let signatures = Self::read_signatures(component)?;
         Ok(Self::new(read(component, max_bytes)?, signatures))
+    }
+
+    /// Reads the signature file beside `component`, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read_signatures(component: &Path) -> io::Result<Option<Vec<u8>>> {
+        match read(&Self::signature_file(component), MAX_SIGNATURE_FILE_BYTES) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// This component with the signatures of `kept` beside its own: what is known of it is not lost
+    /// when it comes again with less. Of `kept` nothing is taken if it claims anything else than
+    /// `claim`, nor what `trust` knows to be wrong.
+    #[must_use]
+    pub fn with_kept(self, kept: Option<&[u8]>, claim: &Claim, trust: &Trust) -> Self {
+        let kept = kept.and_then(|kept| Signatures::parse(kept).ok());
+        let Some(mut kept) = kept.filter(|kept| kept.claim() == claim) else { return self };
+        trust.strike_wrong(&mut kept);
+        let own = self
+            .signatures
+            .as_deref()
+            .map_or_else(|| Ok(Signatures::new(claim.clone())), Signatures::parse);
+        // One that cannot be read is refused as it is.
+        let Ok(mut joined) = own else { return self };
+        let before = joined.keys().count();
+        joined.join(kept);
+        match joined.keys().count() > before {
+            true => Self { signatures: Some(joined.to_string().into_bytes()), ..self },
+            false => self,
+        }
     }
 
     /// Where the signatures of the component at `path` are: `X.wasm.sig` beside `X.wasm`.

@@ -198,6 +198,25 @@ impl Trust {
         }
     }
 
+    /// Who vouches for the component with this digest, by its signature file.
+    #[must_use]
+    pub fn endorsement(&self, digest: Digest, signatures: Option<&[u8]>) -> Endorsement {
+        match self.judge(digest, signatures) {
+            Ok(Verdict::Signed(_, keys)) => Endorsement::Signed(keys),
+            Ok(Verdict::Waived(_) | Verdict::Bare) | Err(_) => Endorsement::Unsigned,
+        }
+    }
+
+    /// Takes out of `file` what is said to be by a key that is known, and is not.
+    pub(super) fn strike_wrong(&self, file: &mut Signatures) {
+        let message = file.claim().message();
+        for trusted in self.keys.values() {
+            if file.holds(&trusted.key, &message) == Some(false) {
+                file.strike(trusted.key.id());
+            }
+        }
+    }
+
     /// The keys that signed and count for the name that is claimed. One that is named and did not
     /// sign is an attempt to deceive, whatever else is in the file.
     fn signers(&self, file: &Signatures) -> Result<BTreeSet<KeyName>, AdmitError> {
