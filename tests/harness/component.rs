@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use symbolon_host::manifest::SECTION;
 use wasmparser::{ExternalKind, FunctionBody, Operator, Parser, Payload, TypeRef};
 
 use super::plugins;
@@ -42,19 +43,8 @@ pub fn lying(mut bytes: Vec<u8>, version: &str) -> Vec<u8> {
 /// If the component has none, or one that is not JSON.
 #[must_use]
 pub fn claiming(bytes: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
-    const SECTION: &str = symbolon_host::manifest::SECTION;
-    let (mut code, mut claim) = (bytes.to_vec(), None);
-    for payload in Parser::new(0).parse_all(bytes) {
-        if let Payload::CustomSection(section) = payload.expect("a component")
-            && section.name() == SECTION
-        {
-            // It was appended: what comes before it, but for its id and its size, is the component.
-            let size = leb128(section.range().len());
-            code.truncate(section.range().start - size.len() - 1);
-            claim = Some(serde_json::from_slice(section.data()).expect("JSON"));
-        }
-    }
-    let mut claim = claim.expect("a manifest");
+    let (code, claim) = apart(bytes);
+    let mut claim = serde_json::from_slice(&claim).expect("JSON");
     change(&mut claim);
     with_manifest(code, &claim)
 }
@@ -62,13 +52,30 @@ pub fn claiming(bytes: &[u8], change: impl FnOnce(&mut serde_json::Value)) -> Ve
 /// A component with one more section: a manifest.
 #[must_use]
 pub fn with_manifest(mut component: Vec<u8>, manifest: &serde_json::Value) -> Vec<u8> {
-    const SECTION: &str = symbolon_host::manifest::SECTION;
     let text = manifest.to_string().into_bytes();
     let data = [leb128(SECTION.len()), SECTION.into(), text].concat();
     component.push(0);
     component.extend(leb128(data.len()));
     component.extend(data);
     component
+}
+
+/// A component and its manifest, each for itself: what a toolchain makes that knows of no manifests.
+///
+/// # Panics
+/// If the component has none.
+#[must_use]
+pub fn apart(bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    for payload in Parser::new(0).parse_all(bytes) {
+        if let Payload::CustomSection(section) = payload.expect("a component")
+            && section.name() == SECTION
+        {
+            // It was appended: what comes before it, but for its id and its size, is the component.
+            let size = leb128(section.range().len());
+            return (bytes[..section.range().start - size.len() - 1].into(), section.data().into());
+        }
+    }
+    panic!("no manifest");
 }
 
 fn leb128(mut number: usize) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! What takes long: run by `cargo xtask soak`, ignored by every other run.
 
 mod clients;
+mod languages;
 
 use std::time::Duration;
 

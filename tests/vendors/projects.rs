@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Going, done};
+use symbolon_tests::harness::component;
+
+use super::{Going, done, typed};
 
 /// A project of this interface, of which `asked` stands in the line by which its plugin can be asked.
 fn whole(place: &Path, interface: &str, asked: &str) -> (PathBuf, Going) {
@@ -45,11 +47,26 @@ fn a_project_of_an_exchange_is_whole_and_what_changes_in_it_is_loaded_again() {
 fn a_name_that_is_none_is_refused_and_nothing_is_overwritten() {
     let place = tempfile::tempdir().unwrap();
     for name in ["Acme", "../acme", "acme-", ""] {
-        let refused = super::typed(&format!("symbolon plugin new '{name}'"), place.path()).output();
+        let refused = typed(&format!("symbolon plugin new '{name}'"), place.path()).output();
         assert_eq!(refused.unwrap().status.code(), Some(2), "{name:?}");
     }
     fs::create_dir(place.path().join("acme")).unwrap();
-    let refused = super::typed("symbolon plugin new acme", place.path()).output().unwrap();
+    let refused = typed("symbolon plugin new acme", place.path()).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(fs::read_dir(place.path().join("acme")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_component_of_another_toolchain_gets_its_manifest_and_not_twice() {
+    let place = tempfile::tempdir().unwrap();
+    let whole = component::built("static");
+    let (made, manifest) = component::apart(&whole);
+    fs::write(place.path().join("made.wasm"), made).unwrap();
+    fs::write(place.path().join("manifest.json"), manifest).unwrap();
+    done("symbolon plugin build --component made.wasm", place.path());
+    assert!(fs::read(place.path().join("dist/static.wasm")).unwrap() == whole);
+    let again = "symbolon plugin build --component dist/static.wasm --out twice.wasm";
+    let refused = typed(again, place.path()).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("manifest"), "{refused:?}");
+    assert_eq!((refused.status.code(), place.path().join("twice.wasm").exists()), (Some(1), false));
 }

@@ -3,7 +3,8 @@
 //! The manifest is a custom section of the component itself, so that one digest covers both and the
 //! host learns who a component is without running it.
 //!
-//! INVARIANT: a component imports nothing but the contract and the WASI that it allows.
+//! INVARIANT: a component that is encoded here imports nothing but the contract and the WASI that it
+//! allows.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -84,6 +85,17 @@ pub fn encode(module: &[u8], manifest: &[u8]) -> Result<Component, Error> {
     }
     append(&mut bytes, manifest);
     Ok(Component { bytes, imports })
+}
+
+/// Gives a finished component a manifest. What it imports is not looked at: language runtimes want more
+/// than [`encode`] allows, and the host says what of it is linked.
+///
+/// # Errors
+/// [`Error::Manifest`].
+pub fn with_manifest(mut component: Vec<u8>, manifest: &[u8]) -> Result<Vec<u8>, Error> {
+    name(manifest)?;
+    append(&mut component, manifest);
+    Ok(component)
 }
 
 /// The encoder's error is of a type of its own, whose alternate form has all causes.

@@ -7,6 +7,7 @@
 
 mod bench;
 mod ci;
+mod languages;
 mod parts;
 mod place;
 mod plugins;
@@ -57,6 +58,8 @@ enum Task {
     /// Archives a component of each interface of the present contract that has none yet: see
     /// wit/README.md. What is archived is never replaced.
     Archive,
+    /// Builds the test guests in JavaScript and Python, for `soak`: fetches their toolchains first.
+    Languages,
     /// Fetches the parts that tests need, and prints the variables that say where they are.
     Parts,
     /// Runs what takes long: before a release, not in CI.
@@ -93,6 +96,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Plugins => plugins::build(&place).map(drop),
         Task::Archive => test::archive(&place),
+        Task::Languages => test::binary(&place).and_then(|()| languages::build(&place)).map(drop),
         Task::Parts => parts::show(&place),
         Task::Soak { minutes } => soak::run(&place, minutes),
         Task::Ci => ci::run(&place),

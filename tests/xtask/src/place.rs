@@ -38,6 +38,11 @@ impl Place {
         self.target.join("plugins")
     }
 
+    /// Where those are that other toolchains than Rust's have made.
+    pub(crate) fn languages(&self) -> PathBuf {
+        self.target.join("languages")
+    }
+
     /// Where the gateway's binary is put.
     pub(crate) fn binary(&self) -> PathBuf {
         self.beside_binary("symbolon")

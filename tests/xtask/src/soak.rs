@@ -1,9 +1,9 @@
 //! What takes long, before a release: many clients, many kills, and fuzzing for the rest of the time.
 //!
-//! The clients and the kills are the tests named `soak::`, ignored by every other run; with time for it, a
-//! million leases are restarted with. Each fuzz
-//! target of `tests/fuzz` is a process of its own, so that one that dies or hangs is named and the
-//! others go on; what it choked on is left in `target/fuzz`.
+//! The clients and the kills are the tests named `soak::`, ignored by every other run; so are those of
+//! components in other languages, which are made for it ([`languages`]). With time for it, a million
+//! leases are restarted with. Each fuzz target of `tests/fuzz` is a process of its own, so that one that
+//! dies or hangs is named and the others go on; what it choked on is left in `target/fuzz`.
 
 use std::collections::hash_map::RandomState;
 use std::fs;
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::bench;
+use crate::languages;
 use crate::place::Place;
 use crate::step::{Cargo, GLANCE, now, say, timed};
 use crate::test;
@@ -34,6 +35,7 @@ pub(crate) fn run(place: &Place, minutes: u32) -> Result<()> {
             .args(["build", "--workspace", "--bins", "--profile", "ci", "--locked"])
             .run("fuzz targets")
     })?;
+    languages::build(place)?;
     let (start, all) = (now(), Duration::from_secs(u64::from(minutes) * 60));
     let tests = test::soak(place, &addresses, minutes);
     let million = if all >= TIME_FOR_A_MILLION { bench::million(place) } else { Ok(()) };

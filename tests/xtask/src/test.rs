@@ -40,6 +40,7 @@ pub(crate) fn soak(place: &Place, addresses: &Addresses, minutes: u32) -> Result
     nextest(place, addresses, "soak")?
         .args(["--run-ignored", "only"])
         .env("SYMBOLON_SOAK_MINUTES", minutes.to_string())
+        .env("SYMBOLON_LANGUAGES", place.languages())
         .run("soak")
 }
 

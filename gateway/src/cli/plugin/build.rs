@@ -1,4 +1,8 @@
 //! `symbolon plugin build`: from a project to a component with its manifest.
+//!
+//! A project in Rust is compiled. For any other language its own toolchain makes the component
+//! (`--component`), and what is left to do is the manifest: which is checked here in the same way, as
+//! are the imports, so that what the host would refuse is refused on the vendor's machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,6 +28,9 @@ pub(in crate::cli) struct BuildArgs {
     /// Where the component goes [default: dist/NAME.wasm in the project]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// A component that another toolchain has made: nothing is compiled, it gets DIR/manifest.json
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
 }
 
 /// A component, and where it is.
@@ -33,12 +40,18 @@ pub(super) struct Built {
 }
 
 pub(super) fn run(args: &BuildArgs, form: Form) -> Result<(), Failure> {
-    let built = build(&args.dir, args.out.as_deref(), &output::note)?;
+    let (directory, out) = (args.dir.as_path(), args.out.as_deref());
+    let (built, try_it) = match &args.component {
+        Some(component) => (finish(directory, component, out)?, String::new()),
+        None => {
+            let try_it = format!("\n  symbolon plugin run {}", directory.display());
+            (build(directory, out, &output::note)?, try_it)
+        }
+    };
     output::value(&shown(&built), form, &[])?;
     let file = built.file.display();
     output::note(&format!(
-        "next:\n  symbolon plugin inspect {file}\n  symbolon plugin run {}\n  symbolon plugin sign {file} --key KEY.pem",
-        args.dir.display()
+        "next:\n  symbolon plugin inspect {file}{try_it}\n  symbolon plugin sign {file} --key KEY.pem"
     ));
     Ok(())
 }
@@ -50,16 +63,37 @@ pub(super) fn build(
     say: &dyn Fn(&str),
 ) -> Result<Built, Failure> {
     let source = source(directory)?;
-    let manifest = read(&source.manifest)?;
-    let name = componentize::name(&manifest)
-        .map_err(|error| of(&error).with_help(format!("see {}", source.manifest.display())))?;
+    let (name, manifest) = manifest(&source.manifest)?;
     compile(directory, say)?;
     let component =
         componentize::encode(&read(&source.module)?, &manifest).map_err(|error| of(&error))?;
-    let inspection = Inspection::of(&component.bytes, MAX_COMPONENT_BYTES)
-        .map_err(|error| Failure::of(&error))?;
-    let file = out.map_or_else(|| directory.join(format!("dist/{name}.wasm")), Path::to_owned);
-    write(&file, &component.bytes)
+    keep(&component.bytes, out_or_dist(out, directory, &name))
+}
+
+/// Gives a finished component the manifest of the project in `directory`.
+fn finish(directory: &Path, component: &Path, out: Option<&Path>) -> Result<Built, Failure> {
+    let (name, manifest) = manifest(&directory.join("manifest.json"))?;
+    let bytes = componentize::with_manifest(read(component)?, &manifest);
+    keep(&bytes.map_err(|error| of(&error))?, out_or_dist(out, directory, &name))
+}
+
+/// A manifest, and the name in it.
+fn manifest(path: &Path) -> Result<(String, Vec<u8>), Failure> {
+    let manifest = read(path)?;
+    let name = componentize::name(&manifest)
+        .map_err(|error| of(&error).with_help(format!("see {}", path.display())))?;
+    Ok((name, manifest))
+}
+
+fn out_or_dist(out: Option<&Path>, directory: &Path, name: &str) -> PathBuf {
+    out.map_or_else(|| directory.join(format!("dist/{name}.wasm")), Path::to_owned)
+}
+
+/// Writes what a host would take.
+fn keep(bytes: &[u8], file: PathBuf) -> Result<Built, Failure> {
+    let inspection =
+        Inspection::of(bytes, MAX_COMPONENT_BYTES).map_err(|error| Failure::of(&error))?;
+    write(&file, bytes)
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
     Ok(Built { file, inspection })
 }
