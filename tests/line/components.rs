@@ -370,7 +370,8 @@ async fn one_that_traps_and_has_none_before_degrades_its_backend_alone() {
     let bad = trapping(built("static"), "secrets", "read");
     write(directory.path(), "static.wasm", &bad);
     write(directory.path(), "hostile.wasm", &built("hostile"));
-    let blocks = format!("{BLOCKS}[backends.other]\nplugin = \"hostile\"\n");
+    let twin = BLOCKS.replace("backends.demo", "backends.twin");
+    let blocks = format!("{BLOCKS}{twin}[backends.other]\nplugin = \"hostile\"\n");
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
     let setup = Setup {
         blocks,
@@ -388,6 +389,10 @@ async fn one_that_traps_and_has_none_before_degrades_its_backend_alone() {
         .await;
     let demo = scene.demo().await;
     assert!(demo["reason"].as_str().unwrap().contains("quarantine"), "{demo}");
+    assert!(scene.reload().await.starts_with("degraded"), "a reload does not bring it back");
+    let shown = scene.shown().await;
+    let twin = shown["backends"].as_array().unwrap().iter().find(|of| of["backend"] == "twin");
+    assert_eq!(twin.unwrap()["state"], "ready", "nobody has made it trap there: {shown:#}");
     let token = scene.gateway.token("alice");
     let other = scene.gateway.get("/v1/secrets/other/ok", &token).await;
     assert_eq!(other.status, 200, "{:?}", other.json);

@@ -111,12 +111,13 @@ impl Chooser<'_> {
         candidates: &[Candidate],
     ) -> Result<Digest, String> {
         let running = self.running.get(name).map(|running| stock::pointed(running));
+        let held = self.stock.catalog.held(name);
         let question = Question {
             plugin,
             candidates,
             pointer: self.stock.catalog.pointers.get(name),
             running: running.as_ref(),
-            quarantine: &self.stock.catalog.quarantine,
+            quarantine: &held,
         };
         question.answer().map_err(|reason| match self.stock.refusal(plugin.name.as_str()) {
             Some(refusal) => format!("{reason} ({refusal})"),
@@ -142,7 +143,7 @@ impl Chooser<'_> {
     /// What is known to be good and can be gone back to: of the same plugin, and not in quarantine.
     fn known_good(&self, name: &BackendName, plugin: &PluginRef) -> Option<Arc<Generation>> {
         let proven = proven(self.running.get(name)?);
-        let is_free = !self.stock.catalog.quarantine.contains_key(&proven.digest());
+        let is_free = !self.stock.catalog.held(name).contains_key(&proven.digest());
         (is_free && *proven.plugin() == plugin.name).then_some(proven)
     }
 }
@@ -161,7 +162,7 @@ pub(super) fn is_meant(
         // The rule takes the one before only where the other may not run.
         pointer.to == to || pointer.previous.as_ref() == Some(&to)
     });
-    match stock.newer(running, &to).filter(|_| !is_pinned && !is_pointed) {
+    match stock.newer((name, running), &to).filter(|_| !is_pinned && !is_pointed) {
         None => Ok(()),
         Some(newer) => Err(format!(
             "{to} is older than {newer}, which runs or ran here; give the backend's `version` in the \

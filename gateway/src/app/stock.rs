@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
+use symbolon_core::id::BackendName;
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
 use symbolon_host::version::Step;
 use symbolon_host::{
@@ -260,8 +261,13 @@ impl Stock {
     /// What `to` is older than: what runs; or, where nothing runs, something of its plugin that is kept
     /// and was not taken out of the catalog since, so that a start forgets nothing. What is in
     /// quarantine is not counted.
-    pub(super) fn newer(&self, running: Option<&Generation>, to: &Pointed) -> Option<String> {
-        let is_held = |digest: &Digest| self.catalog.quarantine.contains_key(digest);
+    pub(super) fn newer(
+        &self,
+        (backend, running): (&BackendName, Option<&Generation>),
+        to: &Pointed,
+    ) -> Option<String> {
+        let held = self.catalog.held(backend);
+        let is_held = |digest: &Digest| held.contains_key(digest);
         let is_newer = |version: &String| Step::between(version, &to.version).is_downgrade();
         if let Some(running) = running.filter(|running| !is_held(&running.digest())) {
             return Some(running.manifest().version.clone()).filter(is_newer);

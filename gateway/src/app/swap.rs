@@ -389,9 +389,9 @@ impl App {
         if !fits(plugin, to) {
             return Err(pinned(backend, plugin, to));
         }
-        let held = to.digest().and_then(|digest| stock.catalog.quarantine.get(&digest));
+        let held = to.digest().and_then(|digest| stock.catalog.held(backend).remove(&digest));
         match held {
-            Some(held) => Err(conflict("quarantined", quarantined_text(held))),
+            Some(held) => Err(conflict("quarantined", quarantined_text(&held))),
             None => Ok(to.clone()),
         }
     }

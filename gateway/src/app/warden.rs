@@ -76,10 +76,11 @@ impl App {
         let component = stock::pointed(generation);
         let reason = faults(generation.tally());
         // What was quarantined meanwhile, by what it did elsewhere, is not gone back to.
-        let stock = self.stock.load();
-        let is_held =
-            |good: &Arc<Generation>| stock.catalog.quarantine.contains_key(&good.digest());
-        let good = generation.probation().map(|on| on.before).filter(|good| !is_held(good));
+        let held = self.stock.load().catalog.held(backend);
+        let is_held = |good: &Arc<Generation>| held.contains_key(&good.digest());
+        let probation = generation.probation();
+        let is_new = probation.is_some();
+        let good = probation.map(|on| on.before).filter(|good| !is_held(good));
         let to = match &good {
             Some(good) => {
                 if let Err(error) = self.put_back(backend, good.clone()).await {
@@ -96,12 +97,16 @@ impl App {
         };
         if *is_quarantine {
             let components = &self.foundation.components;
-            let kept = components.quarantine(component.clone(), backend, reason.clone()).await;
+            // One that fails when it is new fails everywhere; later it may be what is asked of it here.
+            let told = (reason.clone(), is_new);
+            let kept = components.quarantine(component.clone(), backend, told).await;
             if let Err(error) = kept {
                 let error = chain(&error);
                 tracing::error!(%backend, error, "the quarantine is in force and not kept");
             }
-            self.stand_down(generation.digest());
+            if is_new {
+                self.stand_down(generation.digest());
+            }
         }
         self.tell(sentence, (&component, to.as_ref()), &reason).await;
         self.restock().await;

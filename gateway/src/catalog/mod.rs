@@ -82,11 +82,19 @@ pub struct Snapshot {
     pub present: BTreeSet<Digest>,
     /// What backends and targets point at.
     pub pointers: BTreeMap<BackendName, Pointer>,
-    /// What is not to be used.
+    /// What is not to be used, by somebody or by anybody; see [`Snapshot::held`].
     pub quarantine: BTreeMap<Digest, Quarantined>,
 }
 
 impl Snapshot {
+    /// What `backend` may not use.
+    #[must_use]
+    pub fn held(&self, backend: &BackendName) -> BTreeMap<Digest, Quarantined> {
+        let is_meant = |held: &Quarantined| held.is_everywhere || held.backend == backend.as_str();
+        let held = self.quarantine.iter().filter(|(_, held)| is_meant(held));
+        held.map(|(digest, held)| (*digest, held.clone())).collect()
+    }
+
     /// Bytes that no record speaks of: what a crash left.
     pub fn strays(&self) -> impl Iterator<Item = &Digest> {
         self.present.iter().filter(|digest| !self.components.contains_key(digest))
@@ -302,7 +310,8 @@ impl Components {
         Ok(self.store.commit(Transaction::new().delete(key)).await?)
     }
 
-    /// Puts a component into quarantine.
+    /// Puts a component into quarantine: for `backend`, or everywhere. What is held for another backend
+    /// already is held everywhere from now on.
     ///
     /// # Errors
     /// [`CatalogError`]: whether it is there is unknown.
@@ -310,11 +319,15 @@ impl Components {
         &self,
         component: Pointed,
         backend: &BackendName,
-        reason: String,
+        (reason, is_everywhere): (String, bool),
     ) -> Result<(), CatalogError> {
         let key = Namespace::PluginQuarantine.key(component.digest.clone());
-        let backend = backend.to_string();
-        let record = Quarantined { component, backend, reason, since: self.clock.now() };
+        let (backend, since) = (backend.to_string(), self.clock.now());
+        let known = self.store.get(&key).await?;
+        let known = known.and_then(|bytes| decode::<Quarantined>(&bytes).ok());
+        let is_everywhere = is_everywhere
+            || known.is_some_and(|known| known.is_everywhere || known.backend != backend);
+        let record = Quarantined { component, backend, reason, since, is_everywhere };
         Ok(self.store.commit(Transaction::new().put(key, encode(&record)?)).await?)
     }
 

@@ -168,6 +168,14 @@ pub struct Quarantined {
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
+    /// Whether no backend may use it, and not only that one: a release that failed when it was new, or
+    /// one that failed in two of them. One backend, and whoever may call it, does not take it from all.
+    #[serde(default = "everywhere")]
+    pub is_everywhere: bool,
+}
+
+const fn everywhere() -> bool {
+    true
 }
 
 impl Record for Quarantined {

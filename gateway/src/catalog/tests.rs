@@ -203,6 +203,7 @@ fn held(version: &str) -> Quarantined {
         backend: "db".to_owned(),
         reason: "it traps".to_owned(),
         since: Timestamp::from_seconds(0),
+        is_everywhere: true,
     }
 }
 
@@ -367,7 +368,7 @@ async fn pointers_and_quarantines_last_and_can_be_ended() {
     let (one, two) = (pointed("1.0.0"), pointed("2.0.0"));
     scene.components.point(&db, one.clone(), None, "uid:0").await.unwrap();
     scene.components.point(&db, two.clone(), Some(one.clone()), "uid:0").await.unwrap();
-    scene.components.quarantine(two.clone(), &db, "it traps".to_owned()).await.unwrap();
+    scene.components.quarantine(two.clone(), &db, ("it traps".to_owned(), true)).await.unwrap();
     let snapshot = scene.components.snapshot().await.unwrap();
     let pointer = &snapshot.pointers[&db];
     assert_eq!((&pointer.to, &pointer.previous), (&two, &Some(one.clone())));
@@ -572,7 +573,34 @@ async fn copies_that_nobody_needs_go_but_for_the_newest() {
     assert_eq!(versions().await, all);
     assert!(!draft.exists());
     // One that is not used any more, and a newest version that is in quarantine.
-    scene.components.quarantine(pointed("9.0.0"), &db, "it traps".to_owned()).await.unwrap();
+    scene
+        .components
+        .quarantine(pointed("9.0.0"), &db, ("it traps".to_owned(), true))
+        .await
+        .unwrap();
     scene.components.prune(&BTreeSet::new()).await.unwrap();
     assert_eq!(versions().await, ["1.0.0", "1.1.0", "1.2.0", "1.4.0", "1.5.0", "1.6.0", "1.7.0"]);
+}
+
+#[tokio::test]
+async fn what_failed_in_one_backend_is_held_there_and_in_two_everywhere() {
+    let scene = Scene::new();
+    let name = |text: &str| BackendName::parse(text).unwrap();
+    let held = async |of: &str| {
+        let snapshot = scene.components.snapshot().await.unwrap();
+        snapshot.held(&name(of)).contains_key(&digest("1.0.0"))
+    };
+    let quarantine = async |of: &str, is_everywhere| {
+        let told = ("it traps".to_owned(), is_everywhere);
+        scene.components.quarantine(pointed("1.0.0"), &name(of), told).await.unwrap();
+    };
+    quarantine("one", false).await;
+    assert_eq!((held("one").await, held("two").await), (true, false));
+    quarantine("one", false).await;
+    assert_eq!((held("one").await, held("two").await), (true, false), "again in the same one");
+    quarantine("two", false).await;
+    assert!(held("one").await && held("two").await && held("three").await);
+    scene.components.release(digest("1.0.0")).await.unwrap();
+    quarantine("one", true).await;
+    assert!(held("two").await, "a new release that failed");
 }
