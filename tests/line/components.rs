@@ -663,18 +663,16 @@ async fn who_waits_for_a_silent_server_is_not_put_into_quarantine() {
 }
 
 #[tokio::test]
-async fn what_would_be_gone_back_to_is_removed_by_force_only() {
+async fn what_was_removed_is_not_gone_back_to() {
     let scene = Scene::start().await;
     scene.installed(&built("static")).await;
     scene.installed(&versioned(built("static"), "0.1.1")).await;
     assert_eq!(scene.activate("static@0.1.1").await.0, 200);
+    assert_eq!(scene.demo().await["state"], "probation");
     let remove = json!({ "component": "static@0.1.0" });
     let (status, answer) = scene.call("POST", "/v1/plugins:remove", remove).await;
-    assert_eq!(status, 409, "{answer}");
-    assert_eq!(scene.demo().await["state"], "probation");
-    let remove = json!({ "component": "static@0.1.0", "force": true });
-    let (status, answer) = scene.call("POST", "/v1/plugins:remove", remove).await;
     assert_eq!((status, &answer["degraded"]), (200, &json!([])), "{answer}");
+    assert_eq!(answer["without_way_back"], json!(["demo"]), "{answer}");
     assert_eq!(scene.demo().await["state"], "ready", "nothing stands in any more");
     scene.reads().await;
     scene.gateway.stop().await;

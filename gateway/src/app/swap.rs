@@ -191,9 +191,9 @@ impl App {
         if !users.is_empty() && !force {
             return Err(in_use(&component, &users));
         }
-        let needs = self.needs(digest, &stock);
+        let fallen_back_on = self.fallen_back_on(digest);
         self.stand_down(digest);
-        for backend in &needs {
+        for backend in &users {
             self.degrade(backend, format!("its component {component} was removed by {by}")).await?;
         }
         let removed = self.foundation.components.remove(digest).await;
@@ -203,10 +203,11 @@ impl App {
         self.tidy();
         let details = BTreeMap::from([
             ("component", component.to_string()),
-            ("degraded", needs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+            ("degraded", users.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
         ]);
         let answer = json!({
-            "removed": component.to_string(), "degraded": needs, "still_in_directory": offered,
+            "removed": component.to_string(), "degraded": users, "still_in_directory": offered,
+            "without_way_back": fallen_back_on,
         });
         Ok(Answer::Json(answer, details))
     }
@@ -441,16 +442,16 @@ impl App {
         of.filter(|(_, of)| of.name.as_str() == plugin).map(|(name, _)| name).collect()
     }
 
-    /// Who runs the component, points at it, or would go back to it while on probation.
-    fn users_of_digest(&self, digest: Digest, stock: &Stock) -> BTreeSet<BackendName> {
+    /// Who would go back to the component while on probation.
+    fn fallen_back_on(&self, digest: Digest) -> BTreeSet<BackendName> {
         let running = choose::running(&self.line.world.load()).into_iter();
         let relies =
             running.filter(|(_, of)| of.probation().is_some_and(|on| on.before.digest() == digest));
-        self.needs(digest, stock).into_iter().chain(relies.map(|(name, _)| name)).collect()
+        relies.map(|(name, _)| name).collect()
     }
 
     /// Who runs the component or points at it.
-    fn needs(&self, digest: Digest, stock: &Stock) -> BTreeSet<BackendName> {
+    fn users_of_digest(&self, digest: Digest, stock: &Stock) -> BTreeSet<BackendName> {
         let running = choose::running(&self.line.world.load());
         let runs = running.into_iter().filter(|(_, of)| of.digest() == digest);
         let config = self.config();
