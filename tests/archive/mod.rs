@@ -5,6 +5,7 @@
 //! versions, by the rule that stands there.
 
 mod calls;
+mod functions;
 mod make;
 
 use std::collections::BTreeSet;
