@@ -26,6 +26,8 @@ use crate::attacks::wire::admin;
 
 const CONNECTIONS: usize = 64;
 const PERIOD: Duration = Duration::from_secs(1);
+/// After so many requests a caller shows a new token: one lasts for minutes, and a soak for longer.
+const A_TOKEN: usize = 32;
 /// Every how many swaps the memory is read.
 pub(crate) const LEVEL: usize = 10;
 /// Longer than a probation, at whose end the last of what was swapped out goes.
@@ -208,8 +210,13 @@ async fn ask(
 ) {
     let gateway = &scene.gateway;
     let client = client(gateway.directory.path(), gateway.address);
-    let token = gateway.token(&format!("load-{number}"));
+    let mut asked_with = 0;
+    let mut token = String::new();
     while !stop.load(Ordering::Acquire) {
+        if asked_with % A_TOKEN == 0 {
+            token = gateway.token(&format!("load-{number}"));
+        }
+        asked_with += 1;
         let asked = (Method::GET, "/v1/secrets/kv/app/db");
         let answer = gateway.ask_with(&client, asked, Some(&token), Bytes::new()).await;
         if answer.status == StatusCode::OK && answer.json["fields"]["password"] == "p" {
