@@ -5,6 +5,7 @@
 //! is refused before it is in force (truncated, or another than it says), or it traps once it is, and
 //! then the one before answers in its place until it is put back.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -276,7 +277,10 @@ async fn ended(scene: &Scene, seen: &Seen) {
     let few: Vec<_> = seen.failures.iter().take(5).collect();
     assert!(seen.failures.is_empty(), "{} failed: {few:?}", seen.failures.len());
     // The one in force, and the one that may come back.
-    let alive = || seen.generations.iter().filter(|weak| weak.upgrade().is_some()).count();
+    let alive = || {
+        let held = seen.generations.iter().filter(|weak| weak.strong_count() > 0);
+        held.map(Weak::as_ptr).collect::<HashSet<_>>().len()
+    };
     scene.until("what was swapped out is gone", || alive() <= 2).await;
     // Two of `vault`, one of them for the target too, and two of `issuer`.
     let held = || scene.gateway.app.admissions().held();
