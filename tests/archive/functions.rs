@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use wit_component::DecodedWasm;
 use wit_parser::Resolve;
 
 use super::make::contract;
-use super::{archived, versions};
+use super::{archived, decoded, versions};
 
 /// Every function of the contract's interfaces, as `interface#function`.
 fn functions(resolve: &Resolve) -> BTreeSet<String> {
@@ -21,19 +20,12 @@ fn functions(resolve: &Resolve) -> BTreeSet<String> {
     all.collect()
 }
 
-fn of_component(text: &str) -> BTreeSet<String> {
-    let component = wat::parse_str(text).unwrap();
-    let DecodedWasm::Component(resolve, _) = wit_component::decode(&component).unwrap() else {
-        panic!("no component")
-    };
-    functions(&resolve)
-}
-
 #[test]
 fn the_functions_of_a_contract_are_those_of_its_archive() {
     for version in versions() {
         let texts = archived(&version);
-        let used: BTreeSet<_> = texts.iter().flat_map(|(_, text)| of_component(text)).collect();
+        let used: BTreeSet<_> =
+            texts.iter().flat_map(|(_, text)| functions(&decoded(text).0)).collect();
         let (resolve, _) = contract(&version);
         assert_eq!(functions(&resolve), used, "{version}: the contract and its archive");
     }

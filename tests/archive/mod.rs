@@ -146,11 +146,16 @@ fn interfaces(resolve: &Resolve, world: WorldId) -> BTreeSet<String> {
     interfaces.map(|(side, (key, _))| format!("{side} {}", resolve.name_world_key(key))).collect()
 }
 
+/// What a component in text form says of its types.
+fn decoded(text: &str) -> (Resolve, WorldId) {
+    match wit_component::decode(&wat::parse_str(text).unwrap()).unwrap() {
+        DecodedWasm::Component(resolve, world) => (resolve, world),
+        DecodedWasm::WitPackage(..) => panic!("no component"),
+    }
+}
+
 fn of_component(text: &str) -> BTreeSet<String> {
-    let component = wat::parse_str(text).unwrap();
-    let DecodedWasm::Component(resolve, world) = wit_component::decode(&component).unwrap() else {
-        panic!("no component")
-    };
+    let (resolve, world) = decoded(text);
     interfaces(&resolve, world)
 }
 

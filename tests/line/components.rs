@@ -1,7 +1,7 @@
 //! Components changed while the gateway runs: installed, activated, put back, taken out; what the
 //! configuration pins, what the directory holds, and what misbehaves only once it is in use.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,15 @@ config = { secrets = { "app/text" = "plain" } }
 const UNSIGNED: &str = r#"unsigned = ["static"]"#;
 const PATIENCE: Duration = Duration::from_secs(60);
 
+fn setup(blocks: &str, plugins: &Path) -> Setup {
+    Setup {
+        blocks: blocks.to_owned(),
+        plugins: Some(plugins.to_owned()),
+        trust: Some(UNSIGNED.to_owned()),
+        ..Setup::default()
+    }
+}
+
 struct Scene {
     gateway: Gateway,
     directory: TempDir,
@@ -38,14 +47,18 @@ impl Scene {
     async fn with(blocks: &str, clock: Option<Arc<ManualClock>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         write(directory.path(), "static.wasm", &built("static"));
-        let setup = Setup {
-            blocks: blocks.to_owned(),
-            plugins: Some(directory.path().to_owned()),
-            trust: Some(UNSIGNED.to_owned()),
-            clock: clock.map(|clock| clock as _),
-            ..Setup::default()
-        };
+        let setup = setup(blocks, directory.path());
+        let setup = Setup { clock: clock.map(|clock| clock as _), ..setup };
         Self { gateway: Gateway::start(setup).await, directory }
+    }
+
+    /// The next start, after something has happened in the directory of plugins.
+    async fn restarted(self, happens: impl FnOnce(&Path)) -> Self {
+        let Self { gateway, directory } = self;
+        let (home, issuer) = gateway.stop().await;
+        happens(directory.path());
+        let setup = setup(BLOCKS, directory.path());
+        Self { gateway: Gateway::start_in(home, issuer, setup).await, directory }
     }
 
     async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
@@ -174,17 +187,8 @@ async fn what_was_activated_is_activated_after_a_restart_also_without_its_file()
     let scene = Scene::start().await;
     scene.installed(&versioned(built("static"), "0.1.1")).await;
     assert_eq!(scene.activate("static@0.1.1").await.0, 200);
-    let Scene { gateway, directory } = scene;
-    let (home, issuer) = gateway.stop().await;
-    std::fs::remove_file(directory.path().join("static.wasm")).unwrap();
-    let setup = Setup {
-        blocks: BLOCKS.to_owned(),
-        plugins: Some(directory.path().to_owned()),
-        trust: Some(UNSIGNED.to_owned()),
-        ..Setup::default()
-    };
-    let gateway = Gateway::start_in(home, issuer, setup).await;
-    let scene = Scene { gateway, directory };
+    let gone = |directory: &Path| std::fs::remove_file(directory.join("static.wasm")).unwrap();
+    let scene = scene.restarted(gone).await;
     scene.reads().await;
     assert_eq!(scene.version().await, "0.1.1");
     let (status, answer) = scene.call("POST", "/v1/backends/demo/rollback", Value::Null).await;
@@ -592,16 +596,9 @@ async fn what_an_upgrade_asks_beyond_is_seen_before_it_is_activated() {
 async fn an_older_file_is_not_taken_by_a_restart_either() {
     let scene = Scene::start().await;
     scene.until("it is kept", async || scene.is_kept("0.1.0").await).await;
-    let Scene { gateway, directory } = scene;
-    let (home, issuer) = gateway.stop().await;
-    write(directory.path(), "static.wasm", &versioned(built("static"), "0.0.9"));
-    let setup = Setup {
-        blocks: BLOCKS.to_owned(),
-        plugins: Some(directory.path().to_owned()),
-        trust: Some(UNSIGNED.to_owned()),
-        ..Setup::default()
-    };
-    let scene = Scene { gateway: Gateway::start_in(home, issuer, setup).await, directory };
+    let older = versioned(built("static"), "0.0.9");
+    let replaced = |directory: &Path| drop(write(directory, "static.wasm", &older));
+    let scene = scene.restarted(replaced).await;
     let reason = scene.demo().await["reason"].as_str().unwrap_or_default().to_owned();
     assert!(reason.contains("older than 0.1.0, which runs or ran here"), "{reason}");
     let (status, answer) = scene.activate("static@0.0.9").await;

@@ -23,6 +23,14 @@ use crate::{
 pub(crate) const MANIFEST: &str = r#"{"contract":"0.1.0","name":"guest","version":"1.2.3",
     "summary":"a guest","config_schema":{},"egress":[],"recovery":null,"metadata":{}}"#;
 
+/// A page of memory, and a heap in its second half that only grows.
+pub(crate) const HEAP: &str = r#"(memory (export "memory") 1)
+    (global $heap (mut i32) (i32.const 32768))
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+        (global.set $heap (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
+        (global.get $heap)
+        (global.set $heap (i32.add (global.get $heap) (local.get 3))))"#;
+
 /// Where `read` builds its answer, in the guest's memory.
 const ANSWER: u32 = 2048;
 
@@ -63,12 +71,7 @@ impl Guest {
         let secrets = if self.world == "base" { "" } else { &self.secrets() };
         let text = format!(
             r#"(module {items}
-            (memory (export "memory") 1)
-            (global $heap (mut i32) (i32.const 32768))
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (global.set $heap (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
-                (global.get $heap)
-                (global.set $heap (i32.add (global.get $heap) (local.get 3))))
+            {HEAP}
             (func (export "symbolon:plugin/describe@0.1.0#describe") (result i32) {describe})
             (func (export "symbolon:plugin/check@0.1.0#validate") (result i32) (i32.const 4096))
             (func (export "symbolon:plugin/check@0.1.0#probe")

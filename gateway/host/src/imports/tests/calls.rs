@@ -15,6 +15,7 @@ use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding};
 use self::guests::GUESTS;
 use crate::engine::{EngineSettings, Runtime};
 use crate::imports::{LINKED, linker};
+use crate::testing::HEAP;
 
 /// What the guests are told that the time is.
 const NOW: u32 = 1_800_000_000;
@@ -48,12 +49,7 @@ impl Guest {
         let imports: String = self.imports.iter().map(import).collect();
         let text = format!(
             r#"(module {imports}
-            (memory (export "memory") 1)
-            (global $heap (mut i32) (i32.const 32768))
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (global.set $heap (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
-                (global.get $heap)
-                (global.set $heap (i32.add (global.get $heap) (local.get 3))))
+            {HEAP}
             (data (i32.const 16) "\4d\4d\4d\4d\4d\4d\4d\4d\4d\4d\4d\4d\4d\4d\4d\4d")
             (data (i32.const 100) "{WRITTEN}")
             (data (i32.const 200) "localhost")
