@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
 use symbolon_host::{Digest, Package, private};
@@ -59,14 +59,12 @@ impl ShelfError {
 #[derive(Clone, Debug)]
 pub(super) struct Shelf {
     directory: Arc<PathBuf>,
-    /// Held by whoever writes: a draft has one author.
-    turn: Arc<Mutex<()>>,
 }
 
 impl Shelf {
     /// Nothing is made before something is put there.
     pub(super) fn at(directory: PathBuf) -> Self {
-        Self { directory: Arc::new(directory), turn: Arc::default() }
+        Self { directory: Arc::new(directory) }
     }
 
     /// The digests of which there is a file. Whether it is what its name says is seen when it is read.
@@ -148,7 +146,6 @@ impl Shelf {
     }
 
     fn write_now(&self, package: &Package) -> Result<(), ShelfError> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.make()?;
         let path = self.file(package.digest());
         // Signatures first: bytes without theirs would be refused after a crash.
@@ -188,7 +185,6 @@ impl Shelf {
     }
 
     fn remove_now(&self, digest: Digest) -> Result<(), ShelfError> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.is_there()? {
             return Ok(());
         }
@@ -199,7 +195,6 @@ impl Shelf {
     }
 
     fn sweep_now(&self) -> Result<(), ShelfError> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.is_there()? {
             return Ok(());
         }

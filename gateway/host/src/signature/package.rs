@@ -12,6 +12,7 @@ use super::file::{Claim, MAX_SIGNATURE_FILE_BYTES, Signatures};
 use super::trust::{Endorsement, Trust, Verdict};
 use crate::admit::AdmitError;
 use crate::manifest::{Digest, Inspection};
+use crate::private;
 
 /// What is read from a disk or a socket. Nothing of it is believed.
 ///
@@ -129,7 +130,7 @@ impl Package {
 fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     let most = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
     // Opening a pipe would otherwise wait for whoever writes to it.
-    let no_wait = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let no_wait = private::flags(OFlags::NONBLOCK)?;
     let file = OpenOptions::new().read(true).custom_flags(no_wait).open(path)?;
     let known = file.metadata()?;
     if !known.is_file() {
