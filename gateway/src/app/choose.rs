@@ -93,6 +93,7 @@ impl Chooser<'_> {
         chosen.collect()
     }
 
+    /// Admits each, some at a time.
     pub(super) async fn judged(&self, digests: BTreeSet<Digest>) -> Judged {
         let of = (self.stock, &*self.foundation.components, self.judge);
         let one = |digest| async move {
@@ -135,7 +136,7 @@ impl Chooser<'_> {
         let running = self.running.get(name).map(|running| &**running);
         let of = (name, plugin, running);
         let to = to.and_then(|to| is_meant(of, &to, self.stock).map(|()| to));
-        let running = self.running.get(name).map(|running| stock::pointed(running));
+        let running = running.map(stock::pointed);
         let before = self.known_good(name, plugin).and_then(|proven| before(&proven, &to, judged));
         Chosen { to, running, before }
     }

@@ -11,6 +11,7 @@ use super::stock::{File, Known, Stock};
 use super::{App, choose, grants, stock};
 use crate::admin::plugins::Verb;
 use crate::admin::{Answer, OperationError};
+use crate::catalog::choice::quarantined_text;
 use crate::catalog::{Installed, Pointed};
 use crate::config::PluginRef;
 
@@ -112,15 +113,16 @@ impl App {
     }
 
     fn component(&self, digest: Digest, stock: &Stock, is_used: &dyn Fn(&Digest) -> bool) -> Value {
-        let held = stock.catalog.quarantine.get(&digest).map(|held| held.reason.clone());
+        let held = stock.catalog.quarantine.get(&digest);
         let refused = self.admissions.refusal(digest);
-        let state = match (&held, is_used(&digest), &refused) {
-            (Some(_), ..) => "quarantined",
-            (None, true, _) => "in use",
-            (None, false, Some(_)) => "refused",
-            (None, false, None) => "not used",
+        let is_held = held.is_some_and(|held| held.is_everywhere);
+        let state = match (is_held, is_used(&digest), &refused) {
+            (true, ..) => "quarantined",
+            (false, true, _) => "in use",
+            (false, false, Some(_)) => "refused",
+            (false, false, None) => "not used",
         };
-        let problem = held.or(refused);
+        let problem = held.map(quarantined_text).or(refused);
         json!({ "digest": digest.to_string(), "state": state, "problem": problem })
     }
 }

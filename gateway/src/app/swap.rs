@@ -131,11 +131,12 @@ impl App {
     }
 
     pub(super) async fn install(&self, upload: Upload, by: &str) -> Result<Answer, OperationError> {
-        let mut changing = self.keys.lock().await;
         let Upload { package, source } = upload;
+        // Compiled before anything is held; whom the operator trusts is asked again under the lock.
+        Box::pin(self.admit_package(&package)).await?;
+        let mut changing = self.keys.lock().await;
+        let admitted = Box::pin(self.admit_package(&package)).await?;
         let config = self.config();
-        let admitted = self.admissions.admit_package(package.clone(), self.judge(&config));
-        let admitted = Box::pin(admitted).await.map_err(inadmissible)?;
         let inspection = admitted.inspection();
         let component = Pointed::of(inspection);
         let users = self.users_of(&component.name);
@@ -169,6 +170,12 @@ impl App {
         Ok(Answer::Json(answer, details))
     }
 
+    async fn admit_package(&self, package: &Package) -> Result<Arc<Admitted>, OperationError> {
+        let config = self.config();
+        let admitted = self.admissions.admit_package(package.clone(), self.judge(&config));
+        Box::pin(admitted).await.map_err(inadmissible)
+    }
+
     pub(super) async fn remove(
         &self,
         wanted: &Wanted,
@@ -191,13 +198,12 @@ impl App {
         if !users.is_empty() && !force {
             return Err(in_use(&component, &users));
         }
-        let fallen_back_on = self.fallen_back_on(digest);
-        self.stand_down(digest);
         for backend in &users {
             self.degrade(backend, format!("its component {component} was removed by {by}")).await?;
         }
         let removed = self.foundation.components.remove(digest).await;
         removed.map_err(|error| unkept(&error))?;
+        let fallen_back_on = self.stand_down(digest);
         let offered = stock.file(digest).map(|file| file.path.clone());
         self.restock().await;
         self.tidy();
@@ -440,14 +446,6 @@ impl App {
         let config = self.config();
         let of = choose::plugins(&config).into_iter();
         of.filter(|(_, of)| of.name.as_str() == plugin).map(|(name, _)| name).collect()
-    }
-
-    /// Who would go back to the component while on probation.
-    fn fallen_back_on(&self, digest: Digest) -> BTreeSet<BackendName> {
-        let running = choose::running(&self.line.world.load()).into_iter();
-        let relies =
-            running.filter(|(_, of)| of.probation().is_some_and(|on| on.before.digest() == digest));
-        relies.map(|(name, _)| name).collect()
     }
 
     /// Who runs the component or points at it.

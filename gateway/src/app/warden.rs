@@ -5,7 +5,7 @@
 //! [`symbolon_host::conduct`]; here it is done: in force first, since each call meanwhile fails, then
 //! written down, then put on record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,30 +95,38 @@ impl App {
                 None
             }
         };
-        if *is_quarantine {
-            let components = &self.foundation.components;
-            // One that fails when it is new fails everywhere; later it may be what is asked of it here.
-            let told = (reason.clone(), is_new);
-            let kept = components.quarantine(component.clone(), backend, told).await;
-            if let Err(error) = kept {
-                let error = chain(&error);
-                tracing::error!(%backend, error, "the quarantine is in force and not kept");
-            }
-            if is_new {
-                self.stand_down(generation.digest());
-            }
+        if *is_quarantine && self.hold(&component, backend, (reason.clone(), is_new)).await {
+            self.stand_down(generation.digest());
         }
         self.tell(sentence, (&component, to.as_ref()), &reason).await;
         self.restock().await;
         self.tidy();
     }
 
-    /// Nobody goes back to this component, or lets it answer in place of another, any more.
-    pub(super) fn stand_down(&self, digest: Digest) {
+    /// Puts `component` into quarantine, durably; one that fails when it is new fails everywhere, later it
+    /// may be what is asked of it in this backend. Answers whether it is held everywhere: if that cannot
+    /// be written down, too.
+    async fn hold(&self, component: &Pointed, backend: &BackendName, told: (String, bool)) -> bool {
+        let held = self.foundation.components.quarantine(component.clone(), backend, told).await;
+        held.unwrap_or_else(|error| {
+            let error = chain(&error);
+            tracing::error!(%backend, error, "the quarantine is in force and not kept");
+            true
+        })
+    }
+
+    /// Nobody goes back to this component, or lets it answer in place of another, any more. Answers who
+    /// could have.
+    pub(super) fn stand_down(&self, digest: Digest) -> BTreeSet<BackendName> {
         let running = choose::running(&self.line.world.load());
         let relies =
-            |of: &&Arc<Generation>| of.probation().is_some_and(|on| on.before.digest() == digest);
-        running.values().filter(relies).for_each(|of| of.end_probation());
+            |of: &Arc<Generation>| of.probation().is_some_and(|on| on.before.digest() == digest);
+        let reliant = running.into_iter().filter(|(_, of)| relies(of));
+        let stood_down = reliant.map(|(name, of)| {
+            of.end_probation();
+            name
+        });
+        stood_down.collect()
     }
 
     async fn tell(

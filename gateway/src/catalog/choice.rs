@@ -153,10 +153,11 @@ fn several_text(plugin: &PluginRef, several: &[&Candidate]) -> String {
 /// What is said of a component in quarantine.
 #[must_use]
 pub fn quarantined_text(quarantined: &Quarantined) -> String {
-    let Quarantined { component, backend, reason, .. } = quarantined;
+    let Quarantined { component, backend, reason, is_everywhere, .. } = quarantined;
+    let of_whom = if *is_everywhere { "in quarantine" } else { "in quarantine for it alone" };
     format!(
-        "{component} is in quarantine since it was in use for `{backend}` ({reason}); `symbolon \
-         plugin release` ends that"
+        "{component} is {of_whom} since it was in use for `{backend}` ({reason}); `symbolon plugin \
+         release` ends that"
     )
 }
 

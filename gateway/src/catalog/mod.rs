@@ -123,10 +123,11 @@ impl Snapshot {
         spare.into_iter().flat_map(beyond).collect()
     }
 
-    /// The newest version of a plugin that is not in quarantine; of several of it, the latest.
+    /// The newest version of a plugin that some backend may use; of several of it, the latest.
     fn newest(&self, plugin: &str) -> Option<Digest> {
         let of_plugin = self.components.iter().filter(|(digest, of)| {
-            of.component.name == plugin && !self.quarantine.contains_key(digest)
+            let is_held = self.quarantine.get(digest).is_some_and(|held| held.is_everywhere);
+            of.component.name == plugin && !is_held
         });
         let newest = of_plugin.max_by(|(_, a), (_, b)| {
             match Step::between(&a.component.version, &b.component.version) {
@@ -311,7 +312,7 @@ impl Components {
     }
 
     /// Puts a component into quarantine: for `backend`, or everywhere. What is held for another backend
-    /// already is held everywhere from now on.
+    /// already is held everywhere from now on. Answers whether it is.
     ///
     /// # Errors
     /// [`CatalogError`]: whether it is there is unknown.
@@ -320,7 +321,7 @@ impl Components {
         component: Pointed,
         backend: &BackendName,
         (reason, is_everywhere): (String, bool),
-    ) -> Result<(), CatalogError> {
+    ) -> Result<bool, CatalogError> {
         let key = Namespace::PluginQuarantine.key(component.digest.clone());
         let (backend, since) = (backend.to_string(), self.clock.now());
         let known = self.store.get(&key).await?;
@@ -328,7 +329,8 @@ impl Components {
         let is_everywhere = is_everywhere
             || known.is_some_and(|known| known.is_everywhere || known.backend != backend);
         let record = Quarantined { component, backend, reason, since, is_everywhere };
-        Ok(self.store.commit(Transaction::new().put(key, encode(&record)?)).await?)
+        self.store.commit(Transaction::new().put(key, encode(&record)?)).await?;
+        Ok(is_everywhere)
     }
 
     /// Ends a quarantine.
