@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use symbolon_core::clock::{ManualClock, Timestamp};
+use symbolon_host::Digest;
 use symbolon_tests::harness::component::{built, claiming, lying, trapping, versioned, write};
 use symbolon_tests::harness::process::binary;
 use symbolon_tests::harness::{Gateway, Setup};
@@ -731,5 +732,21 @@ async fn one_quarantined_elsewhere_gives_way_to_the_one_before() {
     let token = scene.gateway.token("alice");
     let answer = scene.gateway.get("/v1/secrets/other/app/text", &token).await;
     assert_eq!(answer.status, 200, "{:?}", answer.json);
+    scene.gateway.stop().await;
+}
+
+#[tokio::test]
+async fn one_whose_bytes_are_gone_gives_way_to_the_one_before_at_a_restart() {
+    let scene = Scene::start().await;
+    let newer = versioned(built("static"), "0.1.1");
+    scene.installed(&newer).await;
+    assert_eq!(scene.activate("static@0.1.1").await.0, 200);
+    scene.until("it is kept", async || scene.is_kept("0.1.0").await).await;
+    let mut shelf = scene.gateway.app.config().store.path.clone().into_os_string();
+    shelf.push(".plugins");
+    let bytes = Path::new(&shelf).join(format!("{}.wasm", Digest::of(&newer).hex()));
+    let scene = scene.restarted(|_| std::fs::remove_file(bytes).unwrap()).await;
+    assert_eq!(scene.version().await, "0.1.0");
+    scene.reads().await;
     scene.gateway.stop().await;
 }
