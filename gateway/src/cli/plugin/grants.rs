@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use symbolon_core::id::PluginName;
 use symbolon_host::Inspection;
-use symbolon_host::admit::MAX_COMPONENT_BYTES;
 
 use super::super::SocketArgs;
 use super::super::failure::Failure;
 use super::super::output::{self, Form};
-use super::is_installed;
+use super::{inspected, is_installed};
 use crate::app::grants::{self, changes, compare};
 use crate::config::Config;
 
@@ -70,7 +69,7 @@ fn of_files(args: &GrantsArgs) -> Result<Value, Failure> {
         put("grants", rows(config, &inspection, args.backend.as_deref())?);
     }
     if let Some(old) = &args.against {
-        let old = read(old)?;
+        let old = inspected(old)?;
         let rows = changes(&old, &inspection)
             .into_iter()
             .map(|change| json!({ "change": change.sign, "of": change.of, "value": change.value }));
@@ -86,16 +85,10 @@ fn found(args: &GrantsArgs) -> Result<(Inspection, Option<Config>), Failure> {
     let place = args.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG));
     let config = if needs_config { Some(Config::load(&place)?) } else { None };
     let inspection = match (&config, file.exists()) {
-        (_, true) | (None, false) => read(file)?,
+        (_, true) | (None, false) => inspected(file)?,
         (Some(config), false) => named(&args.plugin, config)?,
     };
     Ok((inspection, config))
-}
-
-fn read(file: &Path) -> Result<Inspection, Failure> {
-    let bytes = std::fs::read(file)
-        .map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
-    Inspection::of(&bytes, MAX_COMPONENT_BYTES).map_err(|error| Failure::of(&error))
 }
 
 /// The one component of that name in the plugin directory.
@@ -108,7 +101,7 @@ fn named(name: &str, config: &Config) -> Result<Inspection, Failure> {
     let files = std::fs::read_dir(directory).map_err(unread)?.filter_map(Result::ok);
     let paths = files.map(|file| file.path());
     let components = paths.filter(|path| path.extension().is_some_and(|end| end == "wasm"));
-    let known = components.filter_map(|path| read(&path).ok());
+    let known = components.filter_map(|path| inspected(&path).ok());
     let mut found = known.filter(|inspection| inspection.manifest.name == name);
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),

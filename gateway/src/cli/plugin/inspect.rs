@@ -5,13 +5,11 @@ use std::iter;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use symbolon_host::Inspection;
-use symbolon_host::admit::MAX_COMPONENT_BYTES;
 
 use super::super::SocketArgs;
 use super::super::failure::Failure;
 use super::super::output::{self, Form};
-use super::is_installed;
+use super::{inspected, is_installed};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct InspectArgs {
@@ -25,7 +23,10 @@ pub(in crate::cli) struct InspectArgs {
 pub(super) async fn run(args: &InspectArgs, form: Form) -> Result<(), Failure> {
     let mut value = match is_installed(&args.component) {
         true => args.gateway.get(&format!("/v1/plugins/{}", args.component)).await?,
-        false => of_file(Path::new(&args.component))?,
+        false => {
+            let inspection = inspected(Path::new(&args.component))?;
+            serde_json::to_value(&inspection).map_err(|error| Failure::of(&error))?
+        }
     };
     if form == Form::Table {
         value = brief(value);
@@ -33,14 +34,6 @@ pub(super) async fn run(args: &InspectArgs, form: Form) -> Result<(), Failure> {
     const COLUMNS: [&str; 7] =
         ["key", "default", "scheme", "host", "port", "methods", "path_prefix"];
     output::value(&value, form, &COLUMNS)
-}
-
-fn of_file(file: &Path) -> Result<Value, Failure> {
-    let bytes = std::fs::read(file)
-        .map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
-    let inspection =
-        Inspection::of(&bytes, MAX_COMPONENT_BYTES).map_err(|error| Failure::of(&error))?;
-    serde_json::to_value(&inspection).map_err(|error| Failure::of(&error))
 }
 
 /// For a person: the manifest's members beside the rest, and of the schema, which is for machines

@@ -18,6 +18,9 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
+use symbolon_host::Inspection;
+use symbolon_host::admit::MAX_COMPONENT_BYTES;
+
 use super::failure::Failure;
 use super::output::Form;
 use super::{ConfigArgs, SocketArgs};
@@ -136,6 +139,13 @@ pub(super) enum Command {
   symbolon plugin test --list
   symbolon plugin test postgresql.wasm --database postgresql://symbolon:password@127.0.0.1/app")]
     Test(test::TestArgs),
+}
+
+/// What the component in a file says of itself.
+fn inspected(file: &Path) -> Result<Inspection, Failure> {
+    let bytes = std::fs::read(file)
+        .map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
+    Inspection::of(&bytes, MAX_COMPONENT_BYTES).map_err(|error| Failure::of(&error))
 }
 
 /// Whether a component of the running gateway is meant, and no file.
