@@ -278,7 +278,7 @@ reserve = "1MiB"
 socket = "admin.sock"
 
 [telemetry]
-log = "warn,plugin=debug,symbolon_host::egress=info"
+log = "warn,plugin=debug,symbolon_host::egress=info,symbolon::app::stock=error"
 log_format = "text"
 
 [plugins]

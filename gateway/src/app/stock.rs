@@ -440,7 +440,8 @@ fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 
 async fn examined(path: PathBuf, judge: Judge<'_>) -> Known {
     let refused = |reason: String, inspection| {
-        tracing::error!(file = %path.display(), reason, "the component is refused");
+        // Whoever needs it is degraded, which is the error; that it lies there is none.
+        tracing::warn!(file = %path.display(), reason, "the component is refused");
         Known::Refused(reason, inspection)
     };
     let place = path.clone();
