@@ -7,7 +7,7 @@ mod bindings;
 mod bombs;
 mod calls;
 mod canary;
-mod compile;
+pub(crate) mod compile;
 mod components;
 mod documented;
 pub(crate) mod egress;

@@ -16,6 +16,7 @@ use symbolon_tests::harness::{Gateway, Setup};
 use tempfile::TempDir;
 
 use crate::attacks::wire::admin;
+use crate::hostile::compile::with_functions;
 use crate::hostile::upstream::network;
 
 const BLOCKS: &str = r#"
@@ -143,6 +144,21 @@ impl Scene {
         let components = self.gateway.app.foundation.components.snapshot().await.unwrap();
         let mut kept = components.components.values().map(|of| &of.component.version);
         shown.0 == 200 && kept.any(|kept| kept == version)
+    }
+
+    /// Does something while a component is being compiled, which is ended then.
+    async fn during_compilation(&self, done: impl AsyncFnOnce()) {
+        self.until("a compiler", async || !compilers().is_empty()).await;
+        let at_work = compilers();
+        done().await;
+        // One that has ended has none, also before it is waited for.
+        let command = |id: &i32| std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let ended: Vec<_> = at_work.iter().filter(|id| command(id).is_empty()).collect();
+        assert!(ended.is_empty(), "it waited for {ended:?}");
+        for id in at_work {
+            let id = rustix::process::Pid::from_raw(id).unwrap();
+            rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+        }
     }
 
     fn compiled(&self) -> usize {
@@ -478,6 +494,44 @@ async fn of_two_changes_at_once_one_is_made_and_the_other_is_told() {
         demo["activated"].as_str().unwrap().starts_with(&format!("static@{version}")),
         "{demo}"
     );
+    scene.gateway.stop().await;
+}
+
+/// The compilers that are at work for this process.
+fn compilers() -> Vec<i32> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let of = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.ok()?.path().join("children")).ok()
+    };
+    let children = tasks.filter_map(of).collect::<String>();
+    children.split_whitespace().map(|id| id.parse().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_what_is_being_compiled() {
+    let directory = tempfile::tempdir().unwrap();
+    let trust = "unsigned = [\"static\", \"slow\"]\nwatch = false\ncompile = { memory = \"4GiB\", cpu = \"10m\", timeout = \"10m\" }";
+    let blocks = format!("{BLOCKS}\n[backends.slow]\nplugin = \"slow\"\nconfig = {{}}\n");
+    write(directory.path(), "static.wasm", &built("static"));
+    let setup = Setup { trust: Some(trust.to_owned()), ..setup(&blocks, directory.path()) };
+    let scene = Scene { gateway: Gateway::start(setup).await, directory };
+    let later = with_functions(versioned(built("static"), "0.1.9"));
+    write(scene.directory.path(), "later.wasm", &later);
+
+    let activation = scene.activate("static@0.1.9");
+    let upgrade = versioned(built("static"), "0.1.1");
+    let install = scene.during_compilation(async || scene.installed(&upgrade).await);
+    let ((status, refused), ()) = tokio::join!(activation, install);
+    assert_eq!(status, 409, "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("SIGKILL"), "{refused}");
+
+    let slow = claiming(&built("static"), |manifest| manifest["name"] = json!("slow"));
+    let slow = with_functions(slow);
+    write(scene.directory.path(), "slow.wasm", &slow);
+    let change = async || assert_eq!(scene.activate("static@0.1.1").await.0, 200);
+    let (reload, ()) = tokio::join!(scene.reload(), scene.during_compilation(change));
+    assert!(reload.starts_with("kept static@0.1.1"), "{reload}");
+    scene.reads().await;
     scene.gateway.stop().await;
 }
 

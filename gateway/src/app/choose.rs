@@ -56,6 +56,9 @@ pub(super) fn plugins(config: &Config) -> BTreeMap<BackendName, &PluginRef> {
     backends.chain(targets).collect()
 }
 
+/// Components that were refused a moment ago, and why.
+pub(super) type Refused = BTreeMap<Digest, String>;
+
 /// What there is to choose from.
 pub(super) struct Chooser<'a> {
     pub(super) foundation: &'a Foundation,
@@ -63,6 +66,8 @@ pub(super) struct Chooser<'a> {
     pub(super) judge: Judge<'a>,
     pub(super) stock: &'a Stock,
     pub(super) running: &'a Running,
+    /// Not admitted again.
+    pub(super) refused: &'a Refused,
 }
 
 /// How many components are admitted at once. Compilers have their own number.
@@ -93,10 +98,24 @@ impl Chooser<'_> {
         chosen.collect()
     }
 
+    /// The backends and targets of `config` that are to run another component than they do.
+    pub(super) fn stale(&self, config: &Config) -> Vec<(BackendName, Digest)> {
+        let candidates = self.stock.candidates();
+        let of = |(name, plugin): (BackendName, &PluginRef)| {
+            let digest = self.digest(&name, plugin, &candidates).ok()?;
+            let runs = self.running.get(&name).map(|running| running.digest());
+            (runs != Some(digest)).then_some((name, digest))
+        };
+        plugins(config).into_iter().filter_map(of).collect()
+    }
+
     /// Admits each, some at a time.
     pub(super) async fn judged(&self, digests: BTreeSet<Digest>) -> Judged {
         let of = (self.stock, &*self.foundation.components, self.judge);
         let one = |digest| async move {
+            if let Some(reason) = self.refused.get(&digest) {
+                return (digest, Err(reason.clone()));
+            }
             let admitted = self.admissions.admit(digest, of).await;
             (digest, admitted.map_err(|refusal| refusal.reason))
         };

@@ -18,14 +18,14 @@ use crate::catalog::Pointed;
 
 impl App {
     pub(super) async fn inspect(&self, wanted: &Wanted) -> Result<Answer, OperationError> {
-        let stock = self.looked().await;
+        let stock = self.looked(&self.config()).await;
         let found = self.inspected(wanted, &stock).await?;
         let shown = serde_json::to_value(&found).map_err(|error| refused(error.to_string()))?;
         Ok(Answer::Json(shown, BTreeMap::new()))
     }
 
     pub(super) async fn grants(&self, wanted: &Wanted) -> Result<Answer, OperationError> {
-        let stock = self.looked().await;
+        let stock = self.looked(&self.config()).await;
         let found = self.inspected(wanted, &stock).await?;
         let compared = grants::compare(&self.config(), &found.manifest).map_err(refused)?;
         let changes = self.changes(&found, &stock).await;

@@ -34,7 +34,7 @@ impl App {
 
     /// Backends, targets and components. Looks, and changes nothing.
     async fn inventory(&self) -> Value {
-        let stock = self.looked().await;
+        let stock = self.looked(&self.config()).await;
         let world = self.line.world.load_full();
         let used = choose::used(&choose::running(&world));
         let is_used = |digest: &Digest| used.contains(digest);

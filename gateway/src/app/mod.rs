@@ -44,7 +44,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::choose::Running;
+use self::choose::{Refused, Running};
 use self::foundation::{Foundation, KEY_TICK};
 use self::outcome::Outcome;
 use self::stock::{Admissions, Stock};
@@ -234,7 +234,7 @@ impl App {
         symbolon_core::token::install_crypto();
         let foundation = Box::pin(Foundation::open(&config, surroundings)).await?;
         let admissions = Arc::new(Admissions::default());
-        let none = (&KeptKeys::new(), &Running::new());
+        let none = (&KeptKeys::new(), &Running::new(), &Refused::new());
         let built = Box::pin(world::build(&config, &foundation, &admissions, none)).await?;
         let Built { world, keys, stock, outcomes: _ } = built;
         let refusals = world::quota(config.limits.strangers_per_source);
@@ -292,17 +292,28 @@ impl App {
     /// # Errors
     /// [`StartError`]: nothing has changed.
     pub async fn reload(&self) -> Result<Reloaded, StartError> {
+        // Compiled before anything is held; under the lock everything is read again.
+        let (ahead, _) = self.read_again()?;
+        let refused = Box::pin(self.prepare(&ahead)).await;
         let mut keys = self.keys.lock().await;
+        let (config, changes) = self.read_again()?;
+        let is_same = config.plugins.trust == ahead.plugins.trust;
+        let refused = if is_same { refused } else { Refused::new() };
+        let plugins = Box::pin(self.rebuild(&mut keys, Arc::new(config), &refused)).await?;
+        Ok(Reloaded { changes, plugins })
+    }
+
+    /// The configuration file as it is now, and what changed in it.
+    fn read_again(&self) -> Result<(Config, Vec<Change>), StartError> {
         let before = self.config.load_full();
         let config = Config::load(before.file()).map_err(StartError::Config)?;
         let changes = crate::config::diff(&before, &config);
         let fixed = changes.iter().filter(|change| change.needs_restart());
         let fixed: Vec<_> = fixed.map(|change| change.key.clone()).collect();
-        if !fixed.is_empty() {
-            return Err(StartError::NeedsRestart(fixed));
+        match fixed.is_empty() {
+            true => Ok((config, changes)),
+            false => Err(StartError::NeedsRestart(fixed)),
         }
-        let plugins = Box::pin(self.rebuild(&mut keys, Arc::new(config))).await?;
-        Ok(Reloaded { changes, plugins })
     }
 
     /// Puts `config` in force as a whole. Answers what became of components.
@@ -310,9 +321,10 @@ impl App {
         &self,
         keys: &mut KeptKeys,
         config: Arc<Config>,
+        refused: &Refused,
     ) -> Result<BTreeMap<BackendName, Outcome>, StartError> {
         let running = choose::running(&self.line.world.load());
-        let before = (&*keys, &running);
+        let before = (&*keys, &running, refused);
         let built = world::build(&config, &self.foundation, &self.admissions, before);
         let Built { world, keys: fresh, stock, outcomes } = Box::pin(built).await?;
         drop(running);

@@ -26,7 +26,8 @@ use self::refusal::{
     conflict, in_use, inadmissible, malformed, pinned, refuse_downgrade, refused, unkept, unknown,
 };
 use super::backends::Builder;
-use super::choose::{self, named, proven};
+use super::choose::{self, Refused, named, proven};
+use super::outcome::Outcome;
 use super::stock::{self, Judge, Refusal, Stock};
 use super::world::KeptKeys;
 use super::{App, chain};
@@ -34,6 +35,7 @@ use crate::admin::plugins::{Activation, Upload, Wanted};
 use crate::admin::{Answer, OperationError};
 use crate::catalog::choice::{fits, quarantined_text};
 use crate::catalog::{self, CatalogError, Incoming, Origin, Pointed};
+use crate::config::Config;
 use crate::kill::{self, Point};
 use crate::line::World;
 
@@ -71,6 +73,14 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// What a change aims at.
+#[derive(Clone, Copy)]
+enum Aim<'a> {
+    At(&'a Activation),
+    /// The component before.
+    Back,
+}
+
 /// What a swap is to do beside.
 pub(super) struct Manner<'a> {
     /// Who wants it.
@@ -93,14 +103,9 @@ impl App {
         by: &str,
     ) -> Result<Answer, OperationError> {
         let _turn = self.turns.take(backend)?;
+        self.ready(backend, Aim::At(activation)).await?;
         let mut changing = self.keys.lock().await;
-        let stock = self.restock().await;
-        let to = self.wanted(backend, &activation.wanted, &stock)?;
-        let running = self.runs(backend);
-        if !activation.allow_downgrade {
-            refuse_downgrade(running.as_deref(), &to)?;
-        }
-        let admitted = self.admitted(&to, &stock).await?;
+        let (admitted, stock) = self.ready(backend, Aim::At(activation)).await?;
         self.keep_installed(&admitted, &stock, by).await?;
         let manner = Manner { by, points: true };
         let done = Box::pin(self.swap(&mut changing, backend, admitted, manner)).await;
@@ -113,21 +118,41 @@ impl App {
         by: &str,
     ) -> Result<Answer, OperationError> {
         let _turn = self.turns.take(backend)?;
+        self.ready(backend, Aim::Back).await?;
         let mut changing = self.keys.lock().await;
-        let stock = self.restock().await;
-        let running = self.runs(backend);
-        let pointer = stock.catalog.pointers.get(backend).and_then(|of| of.previous.clone());
-        let before = running.and_then(|running| running.probation());
-        let before = pointer.or_else(|| before.map(|on| stock::pointed(&on.before)));
-        let to = before.ok_or_else(|| {
-            conflict("no_previous", format!("`{backend}` has no component to go back to"))
-        })?;
-        let wanted = Wanted::Digest(to.digest.clone());
-        let to = self.wanted(backend, &wanted, &stock)?;
-        let admitted = self.admitted(&to, &stock).await?;
+        let (admitted, _) = self.ready(backend, Aim::Back).await?;
         let manner = Manner { by, points: true };
         let done = Box::pin(self.swap(&mut changing, backend, admitted, manner)).await;
         done.map(|done| answered(backend, done))
+    }
+
+    /// The component that is meant, admitted. Asked for twice: compiled before anything is held, so that
+    /// what fails meanwhile is taken out of use, and under the lock, where nothing changes any more.
+    async fn ready(
+        &self,
+        backend: &BackendName,
+        aim: Aim<'_>,
+    ) -> Result<(Arc<Admitted>, Arc<Stock>), OperationError> {
+        let stock = self.restock().await;
+        let to = match aim {
+            Aim::At(activation) => self.wanted(backend, &activation.wanted, &stock)?,
+            Aim::Back => self.wanted(backend, &self.way_back(backend, &stock)?, &stock)?,
+        };
+        if let Aim::At(Activation { allow_downgrade: false, .. }) = aim {
+            refuse_downgrade(self.runs(backend).as_deref(), &to)?;
+        }
+        let admitted = Box::pin(self.admitted(&to, &stock)).await?;
+        Ok((admitted, stock))
+    }
+
+    /// The component that `backend` goes back to.
+    fn way_back(&self, backend: &BackendName, stock: &Stock) -> Result<Wanted, OperationError> {
+        let pointer = stock.catalog.pointers.get(backend).and_then(|of| of.previous.clone());
+        let before = self.runs(backend).and_then(|running| running.probation());
+        let to = pointer.or_else(|| before.map(|on| stock::pointed(&on.before)));
+        to.map(|to| Wanted::Digest(to.digest)).ok_or_else(|| {
+            conflict("no_previous", format!("`{backend}` has no component to go back to"))
+        })
     }
 
     pub(super) async fn install(&self, upload: Upload, by: &str) -> Result<Answer, OperationError> {
@@ -269,9 +294,7 @@ impl App {
         self.point(backend, (to.clone(), previous.or_else(|| from.clone())), &manner).await?;
         kill::reach(Point::AfterPointed);
         if !config.backends.contains_key(backend) && !is_like(running.as_deref(), &candidate) {
-            // Those who use its tokens were made for what it was.
-            let rebuilt = Box::pin(self.rebuild(changing, config)).await;
-            rebuilt.map_err(|error| refused(chain(&error)))?;
+            self.rebuild_around(changing, config, (backend, &to)).await?;
             return Ok(Swapped { from, to });
         }
         if let Some(good) = good.filter(|good| good.digest() != candidate.digest()) {
@@ -286,6 +309,26 @@ impl App {
         self.restock().await;
         self.tidy();
         Ok(Swapped { from, to })
+    }
+
+    /// Lets a target have `to` by building everything anew: those who use its tokens were made for what
+    /// it was.
+    async fn rebuild_around(
+        &self,
+        changing: &mut KeptKeys,
+        config: Arc<Config>,
+        (target, to): (&BackendName, &Pointed),
+    ) -> Result<(), OperationError> {
+        let rebuilt = Box::pin(self.rebuild(changing, config, &Refused::new())).await;
+        let outcomes = rebuilt.map_err(|error| refused(chain(&error)))?;
+        match outcomes.get(target) {
+            Some(Outcome::RolledBack { reason, .. } | Outcome::Degraded(reason)) => {
+                Err(refused(format!(
+                    "{to}: {reason}; it is what `{target}` points at: the next start tries it again"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Puts the last good generation of `backend` back. The caller holds the lock of changes.
@@ -359,20 +402,19 @@ impl App {
     }
 
     /// Who examines components by `config`.
-    pub(super) fn judge<'a>(&'a self, config: &'a crate::config::Config) -> Judge<'a> {
+    pub(super) fn judge<'a>(&'a self, config: &'a Config) -> Judge<'a> {
         Judge { host: &self.foundation.host, trust: &config.plugins.trust }
     }
 
-    /// What there is now.
-    pub(super) async fn looked(&self) -> Stock {
-        let config = self.config();
-        let of = (&*self.admissions, self.judge(&config));
+    /// What there is now, by `config`.
+    pub(super) async fn looked(&self, config: &Config) -> Stock {
+        let of = (&*self.admissions, self.judge(config));
         Stock::take(&config.plugins.directory, &self.foundation.components, of).await
     }
 
     /// Looks again at what there is.
     pub(super) async fn restock(&self) -> Arc<Stock> {
-        let stock = Arc::new(self.looked().await);
+        let stock = Arc::new(self.looked(&self.config()).await);
         self.stock.store(stock.clone());
         stock
     }
@@ -466,7 +508,7 @@ fn is_like(running: Option<&Generation>, candidate: &Generation) -> bool {
 }
 
 /// Where the component of `name` is looked up.
-fn place(world: &World, config: &crate::config::Config, name: &BackendName) -> Arc<Catalog> {
+fn place(world: &World, config: &Config, name: &BackendName) -> Arc<Catalog> {
     match config.backends.contains_key(name) {
         true => world.dispatcher.catalog().clone(),
         false => world.exchangers.clone(),

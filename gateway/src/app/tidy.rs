@@ -48,7 +48,7 @@ impl App {
         let _changing = self.keys.lock().await;
         let used = self.used();
         self.foundation.components.prune(&used).await?;
-        let stock = Box::pin(self.looked()).await;
+        let stock = Box::pin(self.looked(&self.config())).await;
         let known = stock.digests().chain(used).collect();
         self.foundation.host.forget_code(known).await;
         Ok(())

@@ -9,7 +9,7 @@
 //! Only backends whose component becomes another by the rule of [`crate::catalog::choice`] are touched.
 //! What runs is not taken down because its file is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use symbolon_core::id::BackendName;
 use symbolon_host::Digest;
 
 use super::App;
-use super::choose::{self, Chooser, Running};
+use super::choose::{self, Chooser, Refused, Running};
 use super::outcome::Outcome;
 use super::stock::{self, Look, Stock};
 use super::swap::{Manner, Swapped};
@@ -55,7 +55,7 @@ impl App {
 
     /// Puts the components in force that the rule now gives. Answers what it changed.
     pub async fn take_up_directory(&self) -> BTreeMap<BackendName, Outcome> {
-        let refused = Box::pin(self.prepare()).await;
+        let refused = Box::pin(self.prepare(&self.config())).await;
         let mut changing = self.keys.lock().await;
         let stale = self.stale().await;
         let outcomes = self.take_up(&mut changing, (stale, &refused)).await;
@@ -72,13 +72,13 @@ impl App {
     ) -> BTreeMap<BackendName, Outcome> {
         let mut waiting = self.stale().await;
         waiting.retain(|(name, digest)| digest == installed && self.runs(name).is_none());
-        self.take_up(changing, (waiting, &BTreeMap::new())).await
+        self.take_up(changing, (waiting, &Refused::new())).await
     }
 
     async fn take_up(
         &self,
         changing: &mut KeptKeys,
-        (stale, refused): (Vec<(BackendName, Digest)>, &BTreeMap<Digest, String>),
+        (stale, refused): (Vec<(BackendName, Digest)>, &Refused),
     ) -> BTreeMap<BackendName, Outcome> {
         let mut outcomes = BTreeMap::new();
         for (backend, digest) in stale {
@@ -90,13 +90,14 @@ impl App {
         outcomes
     }
 
-    /// Admits what is new, each component once, before anything is held: compiling takes its time, and
-    /// whoever withdraws a key meanwhile must not wait for it. Answers what is refused, and why.
-    async fn prepare(&self) -> BTreeMap<Digest, String> {
-        let new: BTreeSet<_> = self.stale().await.into_iter().map(|(_, digest)| digest).collect();
-        let (stock, config) = (self.stock.load_full(), self.config());
+    /// Admits what is new by `config`, each component once, before anything is held: compiling takes its
+    /// time, and whoever withdraws a key or takes a component out meanwhile must not wait for it. Answers
+    /// what is refused, and why.
+    pub(super) async fn prepare(&self, config: &Config) -> Refused {
+        let (stock, none) = (self.looked(config).await, Refused::new());
         let running = choose::running(&self.line.world.load());
-        let chooser = self.chooser(&config, &stock, &running);
+        let chooser = self.chooser(config, (&stock, &running, &none));
+        let new = chooser.stale(config).into_iter().map(|(_, digest)| digest).collect();
         let judged = Box::pin(chooser.judged(new)).await.into_iter();
         judged.filter_map(|(digest, judged)| Some((digest, judged.err()?))).collect()
     }
@@ -104,30 +105,17 @@ impl App {
     fn chooser<'a>(
         &'a self,
         config: &'a Config,
-        stock: &'a Stock,
-        running: &'a Running,
+        (stock, running, refused): (&'a Stock, &'a Running, &'a Refused),
     ) -> Chooser<'a> {
-        Chooser {
-            foundation: &self.foundation,
-            admissions: &self.admissions,
-            judge: self.judge(config),
-            stock,
-            running,
-        }
+        let (foundation, admissions) = (&self.foundation, &*self.admissions);
+        Chooser { foundation, admissions, judge: self.judge(config), stock, running, refused }
     }
 
     /// The backends and targets that are to run another component than they do.
     async fn stale(&self) -> Vec<(BackendName, Digest)> {
-        let stock = self.restock().await;
+        let (stock, config, none) = (self.restock().await, self.config(), Refused::new());
         let running = choose::running(&self.line.world.load());
-        let (config, candidates) = (self.config(), stock.candidates());
-        let chooser = self.chooser(&config, &stock, &running);
-        let of = |(name, plugin): (BackendName, &crate::config::PluginRef)| {
-            let digest = chooser.digest(&name, plugin, &candidates).ok()?;
-            let runs = running.get(&name).map(|running| running.digest());
-            (runs != Some(digest)).then_some((name, digest))
-        };
-        choose::plugins(&config).into_iter().filter_map(of).collect()
+        self.chooser(&config, (&stock, &running, &none)).stale(&config)
     }
 
     async fn reconciled(

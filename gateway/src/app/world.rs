@@ -19,7 +19,7 @@ use symbolon_host::Catalog;
 use tokio_util::sync::CancellationToken;
 
 use super::backends::{All, Builder};
-use super::choose::{Chooser, Running};
+use super::choose::{Chooser, Refused, Running};
 use super::foundation::Foundation;
 use super::outcome::Outcome;
 use super::stock::{Admissions, Judge, Stock};
@@ -62,7 +62,7 @@ pub(super) async fn build(
     config: &Config,
     foundation: &Foundation,
     admissions: &Admissions,
-    (before, running): (&KeptKeys, &Running),
+    (before, running, refused): (&KeptKeys, &Running, &Refused),
 ) -> Result<Built, StartError> {
     let bundle = bundle(config)?;
     let (issuers, keys) = believed::issuers(config, foundation, before)?;
@@ -70,7 +70,7 @@ pub(super) async fn build(
     let judge = Judge { host: &foundation.host, trust: &config.plugins.trust };
     let directory = &config.plugins.directory;
     let stock = Stock::take(directory, &foundation.components, (admissions, judge)).await;
-    let chooser = Chooser { foundation, admissions, judge, stock: &stock, running };
+    let chooser = Chooser { foundation, admissions, judge, stock: &stock, running, refused };
     let chosen = Box::pin(chooser.all(config)).await;
     let made = Box::pin(Builder::new(foundation, config, chosen).all()).await;
     let All { targets, exchangers, sources, connections, backends, outcomes } = made;
