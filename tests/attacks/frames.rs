@@ -6,28 +6,28 @@ use std::time::Duration;
 
 use serde_json::Value;
 use symbolon_tests::harness::{Gateway, Setup};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::DEMO;
 use super::wire::connect;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
 const RESET: u8 = 3;
-const SETTINGS: u8 = 4;
-const PUSH: u8 = 5;
-const PING: u8 = 6;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PUSH: u8 = 5;
+pub(crate) const PING: u8 = 6;
 const GOAWAY: u8 = 7;
-const WINDOW: u8 = 8;
-const CONTINUATION: u8 = 9;
+pub(crate) const WINDOW: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
 
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const ACK: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Longer than any limit of these tests, shorter than anybody waits for a test.
 const SOON: Duration = Duration::from_secs(20);
 const READ: &str = "/v1/secrets/demo/app/text";
@@ -36,6 +36,20 @@ const READ: &str = "/v1/secrets/demo/app/text";
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a frame's length").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Kind, flags, stream and payload of a frame.
+pub(crate) type Frame = (u8, u8, u32, Vec<u8>);
+
+/// The next frame that comes.
+pub(crate) async fn next(stream: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.ok()?;
+    let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+    let mut payload = vec![0; length];
+    stream.read_exact(&mut payload).await.ok()?;
+    let number = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+    Some((head[3], head[4], number, payload))
 }
 
 /// A header block of literal fields.
@@ -124,14 +138,8 @@ impl Frames {
         self.send(&frame(RESET, 0, stream, &8_u32.to_be_bytes())).await;
     }
 
-    async fn next(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
-        let mut head = [0; 9];
-        self.0.read_exact(&mut head).await.ok()?;
-        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-        let mut payload = vec![0; length];
-        self.0.read_exact(&mut payload).await.ok()?;
-        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Some((head[3], head[4], stream, payload))
+    async fn next(&mut self) -> Option<Frame> {
+        next(&mut self.0).await
     }
 
     /// Waits for the answer on `stream`.

@@ -40,6 +40,7 @@ const TOO_LARGE: Fate = Cut("plugin_unavailable", 503, "egress_body_too_large");
 const HEAD_TOO_LARGE: Fate = Refused("plugin_internal", 500, "egress_head_too_large");
 const BROKEN: Fate = Cut("plugin_unavailable", 503, "egress_interrupted");
 const TOO_MUCH_WORK: Fate = Stopped("trap_cpu", 500);
+const FLOOD: Fate = Refused("plugin_internal", 500, "egress_flood");
 const LATE: Fate = Stopped("plugin_deadline", 503);
 
 impl Bomb {
@@ -63,7 +64,7 @@ impl Bomb {
         Self::new("endless-status", "HTTP/1.1 200 ", Endless(filling), HEAD_TOO_LARGE),
         Self::new("trailers", CHUNKED, Once(trailers), BROKEN),
         Self::new("endless-trailers", CHUNKED, Endless(trailing), BROKEN),
-        Self::new("informational", "", Endless(early_hints), LATE),
+        Self::new("informational", "", Endless(early_hints), FLOOD),
         Self::new("slow-head", HEAD, Slowly("x: y\r\n"), LATE),
         Self::new("slow-body", CHUNKED, Slowly("1\r\nx\r\n"), LATE),
     ];

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bombs::Bomb;
+use super::http2::Flood;
 use super::trial::Fate;
 use super::{calls, compile, components, egress, reads, tables, vault};
 
@@ -23,6 +24,7 @@ fn tried() -> Vec<(String, End)> {
     let exchanges = calls::EXCHANGES.iter().map(|(name, fate)| called("exchange")(name, *fate));
     let tables = tables::TABLE.iter().map(|(name, _, fate)| called("read")(name, *fate));
     let bombs = Bomb::ALL.iter().map(|bomb| called("upstream")(bomb.name, bomb.fate));
+    let floods = Flood::ALL.iter().map(|flood| called("upstream")(flood.name, flood.fate));
     let vault = vault::TABLE.iter().map(|(name, fate)| called("vault")(name, *fate));
     let egress = [egress::NAMES, egress::BOUND, egress::LIARS].concat();
     let egress = egress.into_iter().map(|(backend, path, fate)| called(backend)(path, fate));
@@ -30,8 +32,8 @@ fn tried() -> Vec<(String, End)> {
         |name: &str, code: &str| (format!("component/{name}"), (code.to_owned(), String::new()));
     let compiled = compile::BOMBS.iter().map(|(name, _, _, (code, _))| refused(name, code));
     let lies = components::REFUSALS.iter().map(|(name, code)| refused(name, code));
-    let calls = reads.chain(listings).chain(exchanges).chain(tables).chain(bombs).chain(vault);
-    calls.chain(egress).chain(compiled).chain(lies).collect()
+    let calls = reads.chain(listings).chain(exchanges).chain(tables).chain(bombs).chain(floods);
+    calls.chain(vault).chain(egress).chain(compiled).chain(lies).collect()
 }
 
 /// The words in backquotes of a cell.

@@ -11,6 +11,7 @@ pub(crate) mod compile;
 mod components;
 mod documented;
 pub(crate) mod egress;
+mod http2;
 mod reads;
 mod scene;
 mod settings;

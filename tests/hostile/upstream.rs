@@ -40,17 +40,8 @@ impl Upstream {
 
     /// HTTPS with a certificate for `name`; answers the certificate too, as PEM.
     pub(crate) async fn start_tls(name: &str) -> (Self, String) {
-        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        let server = Self::with(Some(TlsAcceptor::from(Arc::new(config)))).await;
-        (server, made.cert.pem())
+        let (config, pem) = certified(name);
+        (Self::with(Some(TlsAcceptor::from(Arc::new(config)))).await, pem)
     }
 
     async fn with(tls: Option<TlsAcceptor>) -> Self {
@@ -95,6 +86,20 @@ impl Upstream {
     pub(crate) fn open_gate_for(&self, number: usize) {
         self.shared.gate.add_permits(number);
     }
+}
+
+/// A server's side of TLS with a certificate for `name`, and the certificate as PEM.
+pub(super) fn certified(name: &str) -> (rustls::ServerConfig, String) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    (config, made.cert.pem())
 }
 
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
+use super::allowance::Share;
 use super::client::EgressClient;
 use super::error::{EgressError, find_source};
 use super::meter::Meter;
@@ -30,8 +31,15 @@ pub struct Inbound {
     ended: bool,
     meter: Arc<Meter>,
     // Declared in this order: the place is free before the client that counts it may go.
-    _place: OwnedSemaphorePermit,
+    place: Place,
     _client: Arc<EgressClient>,
+}
+
+/// That an exchange is open: its place among those of the scope, and what it may bring.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) share: Share,
 }
 
 /// The parts of an [`Inbound`] that its exchange knows.
@@ -40,7 +48,7 @@ pub(super) struct Bounds {
     pub(super) most: u64,
     pub(super) deadline: tokio::time::Instant,
     pub(super) meter: Arc<Meter>,
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Place,
     pub(super) client: Arc<EgressClient>,
 }
 
@@ -57,7 +65,7 @@ impl Inbound {
             deadline: Box::pin(tokio::time::sleep_until(bounds.deadline)),
             ended: false,
             meter: bounds.meter,
-            _place: bounds.place,
+            place: bounds.place,
             _client: bounds.client,
         })
     }
@@ -84,7 +92,10 @@ impl Inbound {
                     let Ok(bytes) = frame.into_data() else { continue };
                     return Poll::Ready(Some(self.take(bytes.len()).map(|()| bytes)));
                 }
-                Some(Err(cause)) => return Poll::Ready(Some(Err(self.broken(cause)))),
+                Some(Err(cause)) => {
+                    let broken = self.place.share.cause_of(self.broken(cause));
+                    return Poll::Ready(Some(Err(broken)));
+                }
                 None if self.announced.is_some_and(|length| length != self.taken) => {
                     return Poll::Ready(Some(Err(EgressError::LengthMismatch)));
                 }

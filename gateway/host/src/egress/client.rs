@@ -20,7 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{Bounds, Inbound};
+use super::allowance::{Allowance, WINDOW};
+use super::body::{Bounds, Inbound, Place};
 use super::connect::Connector;
 use super::destination::Destination;
 use super::error::{EgressError, MissingGrant};
@@ -105,6 +106,7 @@ type Pooled = legacy::Client<Connector, Full<Bytes>>;
 /// One grant and the connections made under it.
 struct Lane {
     grant: Arc<Grant>,
+    allowance: Arc<Allowance>,
     pool: Mutex<Option<Pool>>,
 }
 
@@ -159,10 +161,14 @@ impl EgressClient {
     /// A client that may reach what `grants` cover. Of two that fit a request, the first decides.
     #[must_use]
     pub fn new(network: Network, grants: Vec<Grant>, limits: ClientLimits) -> Arc<Self> {
-        let lane = |grant| Arc::new(Lane { grant: Arc::new(grant), pool: Mutex::default() });
+        let lane = |grant| Lane {
+            grant: Arc::new(grant),
+            allowance: Allowance::new(),
+            pool: Mutex::default(),
+        };
         Arc::new(Self {
             network,
-            lanes: grants.into_iter().map(lane).collect(),
+            lanes: grants.into_iter().map(lane).map(Arc::new).collect(),
             limits,
             exchanges: Arc::new(Semaphore::new(limits.exchanges)),
             connections: Arc::new(Semaphore::new(limits.connections)),
@@ -220,7 +226,10 @@ impl EgressClient {
         request: Request<Bytes>,
         dispatch: Dispatch,
     ) -> Result<Response<Inbound>, EgressError> {
-        let place = self.place(dispatch.head_deadline).await?;
+        let permit = self.place(dispatch.head_deadline).await?;
+        let most = dispatch.meter.limits().response_body;
+        let answer = most.saturating_add(self.limits.head as u64);
+        let place = Place { _permit: permit, share: admitted.lane.allowance.share(answer) };
         let identity = dispatch.identity.or_else(|| admitted.lane.grant.identity().cloned());
         let client = self.pool(&admitted.lane, identity)?;
         let (parts, body) = request.into_parts();
@@ -238,13 +247,13 @@ impl EgressClient {
         dispatch.meter.sending(body.len());
         let result = exchange(&client, outgoing, dispatch.head_deadline).await;
         dispatch.meter.settled(result.as_ref().err().is_none_or(EgressError::may_have_been_sent));
-        let response = result?;
+        let response = result.map_err(|error| place.share.cause_of(error))?;
         check_head(response.headers(), self.limits.head)?;
         let announced = announced_length(&response, is_head)?;
         let (parts, incoming) = response.into_parts();
         let bounds = Bounds {
             announced,
-            most: dispatch.meter.limits().response_body,
+            most,
             deadline: dispatch.deadline,
             meter: dispatch.meter,
             place,
@@ -273,19 +282,20 @@ impl EgressClient {
         if let Some(open) = pool.as_ref().filter(|open| is_same(&open.identity, &identity)) {
             return Ok(open.client.clone());
         }
-        let client = self.open_pool(&lane.grant, identity.as_deref())?;
+        let client = self.open_pool(lane, identity.as_deref())?;
         *pool = Some(Pool { identity, client: client.clone() });
         Ok(client)
     }
 
     fn open_pool(
         &self,
-        grant: &Arc<Grant>,
+        lane: &Lane,
         identity: Option<&ClientIdentity>,
     ) -> Result<Pooled, EgressError> {
-        let trust = grant.trust().unwrap_or(&self.network.trust);
+        let trust = lane.grant.trust().unwrap_or(&self.network.trust);
         let connector = Connector {
-            grant: Arc::clone(grant),
+            grant: Arc::clone(&lane.grant),
+            allowance: Arc::clone(&lane.allowance),
             resolver: Arc::clone(&self.network.resolver),
             tls: client_config(trust, identity)?,
             connections: Arc::clone(&self.connections),
@@ -299,6 +309,7 @@ impl EgressClient {
             .pool_max_idle_per_host(8)
             .http1_max_buf_size(head)
             .http1_max_headers(100)
+            .http2_initial_stream_window_size(WINDOW)
             .http2_max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
             .build(connector);
         Ok(client)

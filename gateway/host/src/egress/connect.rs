@@ -9,17 +9,16 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -27,6 +26,7 @@ use tokio_rustls::TlsConnector;
 
 use super::BoxFuture;
 use super::address::Checked;
+use super::allowance::Allowance;
 use super::destination::{Destination, Host, Scheme};
 use super::error::EgressError;
 use super::grant::Grant;
@@ -36,6 +36,7 @@ use super::resolver::{Resolver, check_all};
 #[derive(Clone)]
 pub(super) struct Connector {
     pub(super) grant: Arc<Grant>,
+    pub(super) allowance: Arc<Allowance>,
     pub(super) resolver: Arc<dyn Resolver>,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) connections: Arc<Semaphore>,
@@ -43,7 +44,7 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    async fn connect(self, uri: Uri) -> Result<Link, EgressError> {
+    async fn connect(self, uri: Uri) -> Result<Made, EgressError> {
         let destination = Destination::parse(&uri)?;
         let deadline = Instant::now() + self.timeout;
         let permit = self.permit(deadline).await?;
@@ -52,7 +53,7 @@ impl Connector {
         // Credentials are small and latency matters; a socket without the option works as well.
         let _ = stream.set_nodelay(true);
         match destination.scheme() {
-            Scheme::Http => Ok(Link::new(Box::new(stream), false, permit)),
+            Scheme::Http => Ok(self.link(Box::new(stream), false, permit)),
             Scheme::Https => self.secure(stream, destination.host(), deadline, permit).await,
         }
     }
@@ -86,14 +87,19 @@ impl Connector {
         host: &Host,
         deadline: Instant,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Link, EgressError> {
+    ) -> Result<Made, EgressError> {
         let name = server_name(host)?;
         let connector = TlsConnector::from(Arc::clone(&self.tls));
         let handshake = Box::pin(connector.connect(name, stream));
         let stream = timeout_at(deadline, handshake).await;
         let stream = stream.map_err(|late| EgressError::Tls(Arc::new(late)))?.map_err(tls_error)?;
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok(Link::new(Box::new(stream), is_h2, permit))
+        Ok(self.link(Box::new(stream), is_h2, permit))
+    }
+
+    fn link(&self, stream: Box<dyn Stream>, is_h2: bool, permit: OwnedSemaphorePermit) -> Made {
+        let allowance = Arc::clone(&self.allowance);
+        TokioIo::new(Link { stream, is_h2, allowance, _permit: permit })
     }
 }
 
@@ -168,9 +174,9 @@ pub(crate) fn tls_error(error: io::Error) -> EgressError {
 
 /// What hyper's client asks for a connection.
 impl tower::Service<Uri> for Connector {
-    type Response = Link;
+    type Response = Made;
     type Error = EgressError;
-    type Future = BoxFuture<'static, Result<Link, EgressError>>;
+    type Future = BoxFuture<'static, Result<Made, EgressError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), EgressError>> {
         Poll::Ready(Ok(()))
@@ -181,20 +187,18 @@ impl tower::Service<Uri> for Connector {
     }
 }
 
+/// A connection as hyper takes it.
+type Made = TokioIo<Link>;
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// An open connection, which holds its place among the scope's connections.
 pub(super) struct Link {
-    io: TokioIo<Box<dyn Stream>>,
+    stream: Box<dyn Stream>,
     is_h2: bool,
+    allowance: Arc<Allowance>,
     _permit: OwnedSemaphorePermit,
-}
-
-impl Link {
-    fn new(stream: Box<dyn Stream>, is_h2: bool, permit: OwnedSemaphorePermit) -> Self {
-        Self { io: TokioIo::new(stream), is_h2, _permit: permit }
-    }
 }
 
 impl fmt::Debug for Link {
@@ -209,30 +213,32 @@ impl Connection for Link {
     }
 }
 
-impl Read for Link {
+impl AsyncRead for Link {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        Poll::Ready(self.allowance.take(buffer.filled().len().saturating_sub(before)))
     }
 }
 
-impl Write for Link {
+impl AsyncWrite for Link {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

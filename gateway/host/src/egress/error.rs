@@ -79,6 +79,9 @@ pub enum EgressError {
     /// The connection ended before the answer did.
     #[error("the connection ended before the answer")]
     Interrupted(#[source] Cause),
+    /// The server sent more than all exchanges that were open may bring.
+    #[error("the server sends more than was asked for")]
+    Flood,
     /// The answer is not HTTP as it should be.
     #[error("the answer breaks HTTP")]
     Protocol(#[source] Cause),
@@ -128,6 +131,7 @@ impl EgressError {
             | Self::Certificate(_)
             | Self::Tls(_)
             | Self::Protocol(_)
+            | Self::Flood
             | Self::HeadTooLarge
             | Self::BodyTooLarge
             | Self::LengthMismatch
@@ -162,6 +166,7 @@ impl EgressError {
             Self::Tls(_) => "egress_tls",
             Self::Deadline => "egress_deadline",
             Self::Interrupted(_) => "egress_interrupted",
+            Self::Flood => "egress_flood",
             Self::Protocol(_) => "egress_protocol",
             Self::HeadTooLarge => "egress_head_too_large",
             Self::BodyTooLarge => "egress_body_too_large",
@@ -180,6 +185,7 @@ impl EgressError {
         match self {
             Self::Deadline
             | Self::Interrupted(_)
+            | Self::Flood
             | Self::Protocol(_)
             | Self::HeadTooLarge
             | Self::BodyTooLarge

@@ -246,9 +246,10 @@ fn to_guest(error: &EgressError) -> wasi::Error {
         }
         EgressError::RequestHeadTooLarge => wasi::Error::HttpRequestHeaderSectionSize(None),
         EgressError::RequestBodyTooLarge => wasi::Error::HttpRequestBodySize(None),
-        EgressError::RequestBody | EgressError::Protocol(_) | EgressError::Redirected => {
-            wasi::Error::HttpProtocolError
-        }
+        EgressError::RequestBody
+        | EgressError::Flood
+        | EgressError::Protocol(_)
+        | EgressError::Redirected => wasi::Error::HttpProtocolError,
         EgressError::Budget | EgressError::ConnectionLimit => wasi::Error::ConnectionLimitReached,
         EgressError::Resolve(_) => wasi::Error::DnsError { rcode: None, info_code: None },
         EgressError::AddressRefused { .. } => wasi::Error::DestinationIpProhibited,

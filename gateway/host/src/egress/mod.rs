@@ -24,6 +24,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub mod address;
+mod allowance;
 mod body;
 mod client;
 mod connect;

@@ -197,8 +197,10 @@ async fn respond(
         response.headers_mut().insert("x-echo", echo.clone());
         response.headers_mut().insert("set-cookie", echo.clone());
     }
-    if parts.uri.path() == "/refused" {
-        *response.status_mut() = StatusCode::UNAUTHORIZED;
+    match parts.uri.path() {
+        "/refused" => *response.status_mut() = StatusCode::UNAUTHORIZED,
+        "/large" => *response.body_mut() = Full::new(vec![b'x'; 8 << 20].into()),
+        _ => {}
     }
     Ok(response)
 }

@@ -220,6 +220,24 @@ async fn http_2_is_spoken_where_it_is_offered_and_one_connection_serves_many() {
 }
 
 #[tokio::test]
+async fn answers_that_are_cut_off_leave_the_connection_to_others() {
+    let authority = Authority::new();
+    let server = Server::tls(authority.server("api.test", false)).await;
+    let url = format!("https://api.test:{}/", server.port());
+    let client = client(Script::loopback(), &authority, vec![local(&url)]);
+    let large = format!("{url}large");
+    for _ in 0..20 {
+        let (cut, whole) = tokio::join!(
+            Box::pin(client.fetch(get(&large), LIMITS)),
+            Box::pin(client.fetch(get(&url), LIMITS)),
+        );
+        assert!(matches!(cut, Err(EgressError::BodyTooLarge)), "{cut:?}");
+        assert_eq!(whole.unwrap().body().as_ref(), b"HTTP/2.0");
+    }
+    assert!(server.accepted() <= 2, "{} connections", server.accepted());
+}
+
+#[tokio::test]
 async fn connections_of_one_grant_never_serve_another() {
     let authority = Authority::new();
     let server = Server::tls(authority.server("api.test", false)).await;
