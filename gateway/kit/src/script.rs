@@ -432,6 +432,15 @@ mod tests {
     }
 
     #[test]
+    fn the_script_of_the_documentation_is_one() {
+        let page = include_str!("../../docs/conformance.md");
+        let text = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+        let script = Script::from_toml(text.unwrap()).unwrap();
+        assert_eq!(script.case("the next page").unwrap().backend, "main");
+        assert_eq!(script.cases.len(), 6);
+    }
+
+    #[test]
     fn what_could_make_a_check_look_at_nothing_is_refused() {
         for (rest, expected) in [
             ("call = { read = { path = \"a\" } }\nexpect = { text = \"plain\" }", "is secret"),
