@@ -10,7 +10,7 @@ use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use crate::bench;
 use crate::languages;
 use crate::place::Place;
-use crate::step::{Cargo, GLANCE, now, say, timed};
+use crate::step::{Cargo, GLANCE, each, lock, now, say, timed};
 use crate::test;
 
 /// Making a million leases, durably, takes minutes.
@@ -57,22 +57,15 @@ fn fuzz(place: &Place, time: Duration) -> Result<()> {
         targets.len(),
         share.as_secs()
     ));
-    let (queue, failed) = (Mutex::new(targets), Mutex::new(Vec::new()));
-    let work = || {
-        while let Some(name) = lock(&queue).pop() {
-            if let Err(why) = timed(&format!("fuzzing {name}"), || one(place, &name, share)) {
-                say(&format!("{why:#}"));
-                lock(&failed).push(name);
-            }
+    let failed = Mutex::new(Vec::new());
+    each(targets, workers, |name| {
+        if let Err(why) = timed(&format!("fuzzing {name}"), || one(place, &name, share)) {
+            say(&format!("{why:#}"));
+            lock(&failed).push(name);
         }
-    };
-    thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
+    });
     let failed = lock(&failed);
     if failed.is_empty() { Ok(()) } else { bail!("fuzzing failed: {}", failed.join(", ")) }
-}
-
-fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Every target there is, by the sources, so that a new one is not forgotten.

@@ -1,4 +1,4 @@
-//! Running programs: with a name, a time, and what was printed if it failed.
+//! Running programs, and work beside one another: with a name, a time, and what was printed if it failed.
 //!
 //! Nothing here goes through a shell, so that no path needs quoting.
 
@@ -6,6 +6,8 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -104,4 +106,34 @@ pub(crate) fn answers(program: impl AsRef<Path>) -> bool {
     let mut command = Command::new(program.as_ref());
     command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+/// Does `work` to each of `names` from the last on, so many at a time.
+pub(crate) fn each(names: Vec<String>, workers: usize, work: impl Fn(String) + Sync) {
+    let queue = Mutex::new(names);
+    // A call of its own: within the loop's head the lock would be held for its body.
+    let next = || lock(&queue).pop();
+    let worker = || std::iter::from_fn(next).for_each(&work);
+    thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(worker))));
+}
+
+pub(crate) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn workers_work_beside_one_another() {
+        let (met, done) = (Barrier::new(2), Mutex::new(Vec::new()));
+        each(vec!["a".to_owned(), "b".to_owned()], 2, |name| {
+            met.wait();
+            lock(&done).push(name);
+        });
+        assert_eq!(lock(&done).len(), 2);
+    }
 }
