@@ -66,8 +66,6 @@ pub(super) struct Chooser<'a> {
     pub(super) judge: Judge<'a>,
     pub(super) stock: &'a Stock,
     pub(super) running: &'a Running,
-    /// Not admitted again.
-    pub(super) refused: &'a Refused,
 }
 
 /// How many components are admitted at once. Compilers have their own number.
@@ -78,8 +76,12 @@ pub(super) type Judged = BTreeMap<Digest, Result<Arc<Admitted>, String>>;
 
 impl Chooser<'_> {
     /// The component of every backend and target of `config`. Each is admitted once, however many
-    /// want it.
-    pub(super) async fn all(&self, config: &Config) -> BTreeMap<BackendName, Chosen> {
+    /// want it; what is `refused` is not.
+    pub(super) async fn all(
+        &self,
+        config: &Config,
+        refused: &Refused,
+    ) -> BTreeMap<BackendName, Chosen> {
         let candidates = self.stock.candidates();
         let plugins = plugins(config).into_iter();
         let wanted = plugins.map(|(name, plugin)| {
@@ -90,7 +92,7 @@ impl Chooser<'_> {
         let to = wanted.iter().filter_map(|(_, _, digest)| digest.as_ref().ok().copied());
         let before = wanted.iter().filter_map(|(name, plugin, _)| self.known_good(name, plugin));
         let before = before.map(|proven| proven.digest());
-        let judged = Box::pin(self.judged(to.chain(before).collect())).await;
+        let judged = Box::pin(self.judged(to.chain(before).collect(), refused)).await;
         let chosen = wanted.into_iter().map(|(name, plugin, digest)| {
             let chosen = self.one(&name, plugin, (digest, &judged));
             (name, chosen)
@@ -109,11 +111,11 @@ impl Chooser<'_> {
         plugins(config).into_iter().filter_map(of).collect()
     }
 
-    /// Admits each, some at a time.
-    pub(super) async fn judged(&self, digests: BTreeSet<Digest>) -> Judged {
+    /// Admits each that is not `refused`, some at a time.
+    pub(super) async fn judged(&self, digests: BTreeSet<Digest>, refused: &Refused) -> Judged {
         let of = (self.stock, &*self.foundation.components, self.judge);
         let one = |digest| async move {
-            if let Some(reason) = self.refused.get(&digest) {
+            if let Some(reason) = refused.get(&digest) {
                 return (digest, Err(reason.clone()));
             }
             let admitted = self.admissions.admit(digest, of).await;

@@ -94,28 +94,28 @@ impl App {
     /// time, and whoever withdraws a key or takes a component out meanwhile must not wait for it. Answers
     /// what is refused, and why.
     pub(super) async fn prepare(&self, config: &Config) -> Refused {
-        let (stock, none) = (self.looked(config).await, Refused::new());
+        let stock = self.looked(config).await;
         let running = choose::running(&self.line.world.load());
-        let chooser = self.chooser(config, (&stock, &running, &none));
+        let chooser = self.chooser(config, (&stock, &running));
         let new = chooser.stale(config).into_iter().map(|(_, digest)| digest).collect();
-        let judged = Box::pin(chooser.judged(new)).await.into_iter();
+        let judged = Box::pin(chooser.judged(new, &Refused::new())).await.into_iter();
         judged.filter_map(|(digest, judged)| Some((digest, judged.err()?))).collect()
     }
 
     fn chooser<'a>(
         &'a self,
         config: &'a Config,
-        (stock, running, refused): (&'a Stock, &'a Running, &'a Refused),
+        (stock, running): (&'a Stock, &'a Running),
     ) -> Chooser<'a> {
         let (foundation, admissions) = (&self.foundation, &*self.admissions);
-        Chooser { foundation, admissions, judge: self.judge(config), stock, running, refused }
+        Chooser { foundation, admissions, judge: self.judge(config), stock, running }
     }
 
     /// The backends and targets that are to run another component than they do.
     async fn stale(&self) -> Vec<(BackendName, Digest)> {
-        let (stock, config, none) = (self.restock().await, self.config(), Refused::new());
+        let (stock, config) = (self.restock().await, self.config());
         let running = choose::running(&self.line.world.load());
-        self.chooser(&config, (&stock, &running, &none)).stale(&config)
+        self.chooser(&config, (&stock, &running)).stale(&config)
     }
 
     async fn reconciled(

@@ -70,8 +70,8 @@ pub(super) async fn build(
     let judge = Judge { host: &foundation.host, trust: &config.plugins.trust };
     let directory = &config.plugins.directory;
     let stock = Stock::take(directory, &foundation.components, (admissions, judge)).await;
-    let chooser = Chooser { foundation, admissions, judge, stock: &stock, running, refused };
-    let chosen = Box::pin(chooser.all(config)).await;
+    let chooser = Chooser { foundation, admissions, judge, stock: &stock, running };
+    let chosen = Box::pin(chooser.all(config, refused)).await;
     let made = Box::pin(Builder::new(foundation, config, chosen).all()).await;
     let All { targets, exchangers, sources, connections, backends, outcomes } = made;
     let (clock, metrics) = (foundation.clock.clone(), foundation.metrics());
