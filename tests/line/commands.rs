@@ -132,6 +132,16 @@ fn check_names_every_fault_with_its_place_and_ends_with_64() {
 
 /// A key that cannot sign is found before anybody needs it.
 #[test]
+fn what_has_no_end_is_read_by_no_command_that_wants_a_component() {
+    for verb in ["inspect", "grants", "test"] {
+        let output = run(&["plugin", verb, "/dev/zero"]);
+        assert!(!output.status.success(), "{verb}");
+        let said = text(&output.stderr);
+        assert!(said.contains("cannot read /dev/zero: it is not a regular file"), "{verb}: {said}");
+    }
+}
+
+#[test]
 fn check_refuses_a_key_that_cannot_sign() {
     let directory = tempfile::tempdir().unwrap();
     let issuer = Issuer::new("https://idp.example.test");

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use symbolon_host::Package;
-use symbolon_host::admit::MAX_COMPONENT_BYTES;
 
 use super::super::SocketArgs;
 use super::super::failure::Failure;
 use super::super::output::{self, Form};
+use super::package;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -22,8 +21,7 @@ pub(in crate::cli) struct Args {
 
 pub(super) async fn run(args: &Args, form: Form) -> Result<(), Failure> {
     let file = args.file.display();
-    let package = Package::read(&args.file, MAX_COMPONENT_BYTES)
-        .map_err(|error| Failure::new(format!("cannot read {file}: {error}")))?;
+    let package = package(&args.file)?;
     let body = json!({
         "component": STANDARD.encode(package.component()),
         "signatures": package.signatures().map(|signatures| STANDARD.encode(signatures)),

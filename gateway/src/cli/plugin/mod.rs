@@ -18,8 +18,8 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
-use symbolon_host::Inspection;
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
+use symbolon_host::{Inspection, Package};
 
 use super::failure::Failure;
 use super::output::Form;
@@ -141,11 +141,17 @@ pub(super) enum Command {
     Test(test::TestArgs),
 }
 
+/// The component in a file, with the signatures beside it: no more of either than may be, and of nothing
+/// that has no end.
+fn package(file: &Path) -> Result<Package, Failure> {
+    let package = Package::read(file, MAX_COMPONENT_BYTES);
+    package.map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))
+}
+
 /// What the component in a file says of itself.
 fn inspected(file: &Path) -> Result<Inspection, Failure> {
-    let bytes = std::fs::read(file)
-        .map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
-    Inspection::of(&bytes, MAX_COMPONENT_BYTES).map_err(|error| Failure::of(&error))
+    let package = package(file)?;
+    Inspection::of(package.component(), MAX_COMPONENT_BYTES).map_err(|error| Failure::of(&error))
 }
 
 /// Whether a component of the running gateway is meant, and no file.

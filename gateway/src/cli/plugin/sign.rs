@@ -11,6 +11,7 @@ use symbolon_host::{Inspection, Package};
 
 use super::super::failure::Failure;
 use super::super::output::{self, Form};
+use super::package;
 use crate::config::SecretRef;
 
 #[derive(Debug, clap::Args)]
@@ -29,8 +30,7 @@ pub(super) fn run(args: &SignArgs, form: Form) -> Result<(), Failure> {
     let key = SecretRef::File(args.key.clone()).load().map_err(|error| Failure::of(&error))?;
     let key = PrivateKey::from_pem(&key)
         .map_err(|error| Failure::new(format!("{} {error}", args.key.display())))?;
-    let package = Package::read(&args.file, MAX_COMPONENT_BYTES)
-        .map_err(|error| Failure::new(format!("cannot read {}: {error}", args.file.display())))?;
+    let package = package(&args.file)?;
     let inspection = Inspection::of(package.component(), MAX_COMPONENT_BYTES)
         .map_err(|error| Failure::of(&error))?;
     let place = Package::signature_file(&args.file);

@@ -8,6 +8,7 @@ use symbolon_kit::{Check, Options, Report, Script};
 
 use super::super::failure::Failure;
 use super::super::output::{self, Form};
+use super::package;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct TestArgs {
@@ -39,7 +40,7 @@ pub(in crate::cli) struct TestArgs {
 /// Tests a component. Anything found is a failure.
 pub(super) async fn run(args: TestArgs, form: Form) -> Result<(), Failure> {
     let Some(file) = args.file.as_ref().filter(|_| !args.list) else { return list(form) };
-    let (component, script) = (read(file)?, script(&args.script)?);
+    let (component, script) = (package(file)?.component().to_vec(), script(&args.script)?);
     let options = options(&args)?;
     let progress = |next: &str| output::note(&format!("· {next}"));
     // As a gateway does it: a component that is tested need not be trusted.

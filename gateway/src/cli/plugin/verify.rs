@@ -5,18 +5,18 @@ use std::path::Path;
 
 use serde_json::json;
 use symbolon_core::id::KeyName;
+use symbolon_host::Endorsement;
 use symbolon_host::admit::MAX_COMPONENT_BYTES;
-use symbolon_host::{Endorsement, Package};
 
 use super::super::ConfigArgs;
 use super::super::failure::Failure;
 use super::super::output::{self, Form};
+use super::package;
 use crate::config::Config;
 
 pub(super) fn run(file: &Path, config: &ConfigArgs, form: Form) -> Result<(), Failure> {
     let trust = Config::load(&config.config)?.plugins.trust;
-    let package = Package::read(file, MAX_COMPONENT_BYTES)
-        .map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))?;
+    let package = package(file)?;
     let examined = package
         .examine(&trust, MAX_COMPONENT_BYTES)
         .map_err(|refused| Failure::of(&refused.error))?;
